@@ -1,0 +1,121 @@
+"""The only way from a URL to a row.
+
+An outsider gets the same 404 as for a project that does not exist; a member without the right gets
+403. Pages and API call the same getters.
+"""
+
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404
+
+from annotate.models import (
+    Annotator,
+    ApiToken,
+    Assignment,
+    Comparison,
+    DatasetVersion,
+    ImportJob,
+    Membership,
+    Project,
+)
+
+M = TypeVar("M", bound=Model)
+Role = Membership.Role
+
+
+@dataclass(frozen=True)
+class Access:
+    """A project seen by one member."""
+
+    project: Project
+    user: User
+    role: str
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether the member may see labels, money and settings."""
+        return self.role == Role.OWNER
+
+
+def _found(queryset: QuerySet[M], **lookup: Any) -> M:
+    try:
+        return queryset.get(**lookup)
+    except (ObjectDoesNotExist, ValueError) as error:
+        raise Http404(f"No such {queryset.model._meta.verbose_name}.") from error
+
+
+def list_memberships_for(user: User | AnonymousUser) -> QuerySet[Membership]:
+    """The projects a user belongs to with their role there, newest first."""
+    memberships = Membership.objects.filter(user_id=user.pk or 0).select_related("project")
+    return memberships.order_by("-project__created_at", "-project__pk")
+
+
+def get_project_for(user: User | AnonymousUser, slug: str) -> Access:
+    """Return the project with the member's role, or 404 for an outsider."""
+    if not isinstance(user, User):
+        raise Http404("No such project.")
+    membership = _found(
+        Membership.objects.select_related("project"), project__slug=slug, user_id=user.pk
+    )
+    return Access(project=membership.project, user=user, role=membership.role)
+
+
+def get_owned_project_for(user: User | AnonymousUser, slug: str) -> Access:
+    """Return the project if the member owns it, 403 for other members, 404 for outsiders."""
+    access = get_project_for(user, slug)
+    if not access.is_owner:
+        raise PermissionDenied("Only owners of this project may do that.")
+    return access
+
+
+def get_annotator_for(access: Access) -> Annotator:
+    """Return the member's own annotator row, made on first use under a pseudonym."""
+    annotator, _ = Annotator.objects.get_or_create(
+        project=access.project,
+        user=access.user,
+        # Random, because an import may have brought any pseudonym.
+        defaults={"kind": Annotator.Kind.HUMAN, "name": f"person-{token_hex(4)}"},
+    )
+    if not annotator.is_active:
+        raise PermissionDenied("Your labelling in this project is paused. Ask its owner.")
+    return annotator
+
+
+def get_assignment_for(annotator: Annotator, public_id: UUID | str) -> Assignment:
+    """Return one of the annotator's own assignments."""
+    return _found(
+        Assignment.objects.select_related("comparison", "annotator"),
+        public_id=public_id,
+        annotator=annotator,
+    )
+
+
+def get_comparison_for(access: Access, pk: int) -> Comparison:
+    """Return a comparison of a project that the member owns."""
+    return _found(Comparison.objects.select_related("prompt"), pk=pk, project=access.project)
+
+
+def get_import_job_for(access: Access, public_id: UUID | str) -> ImportJob:
+    """Return an import job of a project that the member owns."""
+    return _found(ImportJob.objects.all(), public_id=public_id, project=access.project)
+
+
+def get_dataset_version_for(access: Access, number: int) -> DatasetVersion:
+    """Return a dataset version of a project that the member owns."""
+    return _found(DatasetVersion.objects.all(), number=number, project=access.project)
+
+
+def get_annotator_of(access: Access, pk: int) -> Annotator:
+    """Return any annotator of a project that the member owns."""
+    return _found(Annotator.objects.all(), pk=pk, project=access.project)
+
+
+def get_api_token_for(user: User, pk: int) -> ApiToken:
+    """Return one of the user's own API tokens."""
+    return _found(ApiToken.objects.all(), pk=pk, user=user)

@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class AnnotateConfig(AppConfig):
+    """Register the app under its plain label."""
+
+    name = "annotate"
+
+    def ready(self) -> None:
+        from annotate.stages import register_stages
+
+        register_stages()

@@ -1,0 +1,103 @@
+"""What people type into pages, checked before a service sees it."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from annotate.models import ApiToken, Membership, Project, Protocol
+from annotate.selectors.comparisons import STATES
+
+
+class ProjectForm(forms.ModelForm[Project]):
+    """A new project."""
+
+    class Meta:
+        model = Project
+        fields = ["name", "slug", "description"]
+        help_texts = {"slug": "The name in addresses: small letters, digits and hyphens."}
+        widgets = {"description": forms.Textarea(attrs={"rows": 3})}
+
+
+class ComparisonFilterForm(forms.Form):
+    """Which comparisons to list."""
+
+    q = forms.CharField(required=False, label="Words of the prompt", max_length=200)
+    state = forms.ChoiceField(required=False, choices=STATES, label="State")
+
+
+class ProtocolForm(forms.ModelForm[Protocol]):
+    """What annotators are asked; saving a change makes a new version."""
+
+    class Meta:
+        model = Protocol
+        fields = [
+            "scale_points",
+            "allow_tie",
+            "allow_both_bad",
+            "allow_cannot_judge",
+            "rationale",
+            "rationale_min_chars",
+            "overlap",
+            "lease_seconds",
+        ]
+        labels = {
+            "scale_points": "Strength scale",
+            "allow_tie": "Ties allowed",
+            "allow_both_bad": "“Both bad” allowed",
+            "allow_cannot_judge": "“Cannot judge” allowed",
+            "rationale": "Ask why",
+            "rationale_min_chars": "Shortest reason (characters)",
+            "overlap": "Human labels per comparison",
+            "lease_seconds": "Lease (seconds)",
+        }
+        help_texts = {
+            "scale_points": "Five points: A much, A slightly, tie, B slightly, B much.",
+            "overlap": "How many different people label each comparison.",
+            "lease_seconds": "How long a comparison stays with somebody who does not answer.",
+        }
+
+
+class GuidelineForm(forms.Form):
+    """The instructions, in Markdown."""
+
+    body = forms.CharField(
+        label="Guideline (Markdown)", widget=forms.Textarea(attrs={"rows": 14}), max_length=50_000
+    )
+
+
+class MoneyForm(forms.ModelForm[Project]):
+    """Prices and the hard limit."""
+
+    class Meta:
+        model = Project
+        fields = ["human_price_usd", "budget_usd"]
+        labels = {"human_price_usd": "One human label (USD)", "budget_usd": "Budget (USD)"}
+
+
+class MemberForm(forms.Form):
+    """Somebody who joins the project."""
+
+    username = forms.CharField(max_length=150, label="User name")
+    role = forms.ChoiceField(choices=Membership.Role.choices, initial=Membership.Role.ANNOTATOR)
+
+
+class TokenForm(forms.Form):
+    """A new API token."""
+
+    name = forms.CharField(max_length=80, label="What it is for")
+    scope = forms.ChoiceField(choices=ApiToken.Scope.choices, initial=ApiToken.Scope.READ)
+    days = forms.IntegerField(
+        label="Valid for (days)",
+        initial=90,
+        min_value=1,
+        max_value=3650,
+        required=False,
+        help_text="Empty: until it is revoked.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get("scope") == ApiToken.Scope.WRITE and not values.get("days"):
+            raise ValidationError({"days": "A token that may write needs an end: give the days."})
+        return values

@@ -1,0 +1,131 @@
+"""Prompts, their responses, and the comparisons that put responses side by side."""
+
+from django.db import models
+
+from annotate.models.project import Project
+
+
+class Prompt(models.Model):
+    """One conversation that asks for a response; stored once and shared by its comparisons."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    turns = models.JSONField(help_text='List of {"role", "content"}, the last one unanswered.')
+    content_hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "content_hash"], name="prompt_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+    @property
+    def text(self) -> str:
+        """The turns as plain text, the form that encoders and statistics read."""
+        if len(self.turns) == 1:
+            return str(self.turns[0]["content"])
+        return "\n\n".join(f"{t['role']}: {t['content']}" for t in self.turns)
+
+
+class Response(models.Model):
+    """One answer to a prompt, with the source model that annotators never see."""
+
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="responses")
+    text = models.TextField(blank=True)
+    source_model = models.CharField(max_length=200, blank=True, default="")
+    content_hash = models.CharField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["prompt", "source_model", "content_hash"], name="response_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
+class ComparisonQuerySet(models.QuerySet["Comparison"]):
+    """Common reads of comparisons."""
+
+    def open(self) -> "ComparisonQuerySet":
+        """Comparisons that still want a human label."""
+        return self.filter(open_slots__gt=0)
+
+    def in_queue_order(self) -> "ComparisonQuerySet":
+        """The order in which annotators are served."""
+        return self.order_by("-priority", "pk")
+
+
+class Comparison(models.Model):
+    """A prompt and two or more responses in canonical order, waiting for verdicts.
+
+    ``wanted_labels`` is how many human labels it should end with; ``open_slots`` is that number
+    less the labels given and the leases that are live. Only services change the two.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
+    responses: models.ManyToManyField[Response, "ComparisonResponse"] = models.ManyToManyField(
+        Response, through="ComparisonResponse", related_name="comparisons"
+    )
+    external_id = models.CharField(max_length=200)
+    criterion = models.CharField(max_length=300, blank=True, default="")
+    metadata = models.JSONField(default=dict, blank=True)
+    n_responses = models.PositiveSmallIntegerField()
+    wanted_labels = models.PositiveSmallIntegerField(default=1)
+    open_slots = models.SmallIntegerField(default=1)
+    priority = models.FloatField(default=0.0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ComparisonQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(
+                models.F("project"),
+                models.F("priority").desc(),
+                models.F("id"),
+                name="comparison_queue",
+                condition=models.Q(open_slots__gt=0),
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["project", "external_id"], name="comparison_external_id_once"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(open_slots__gte=0), name="comparison_open_slots_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(open_slots__lte=models.F("wanted_labels")),
+                name="comparison_open_slots_within_wanted",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(n_responses__gte=2) & models.Q(n_responses__lte=26),
+                name="comparison_two_to_k_responses",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.external_id
+
+
+class ComparisonResponse(models.Model):
+    """The place of a response in a comparison's canonical order (0, 1, …)."""
+
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="slots")
+    response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="slots")
+    position = models.PositiveSmallIntegerField()
+    external_id = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering = ["comparison", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["comparison", "position"], name="slot_position_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.comparison_id}[{self.position}]"

@@ -1,0 +1,1 @@
+"""Reads: query sets, plain values, or frozen dataclasses of arrays for the cores."""

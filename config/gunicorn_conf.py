@@ -1,0 +1,26 @@
+"""How gunicorn serves the pages: `gunicorn -c python:config.gunicorn_conf config.wsgi`."""
+
+import signal
+from typing import Any
+
+from config.processes import die_with_parent
+from config.settings import HOST, PORT, WEB_THREADS, WEB_WORKERS
+
+bind = f"[{HOST}]:{PORT}" if ":" in HOST else f"{HOST}:{PORT}"
+worker_class = "gthread"
+workers = WEB_WORKERS
+threads = WEB_THREADS
+timeout = 60
+graceful_timeout = 5
+keepalive = 5
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+# Long exports stream for minutes; a worker that leaks is replaced now and then.
+max_requests = 20_000
+max_requests_jitter = 2_000
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Let a worker stop with its master, so that kill -9 frees the port."""
+    die_with_parent(signal.SIGTERM)

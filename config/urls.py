@@ -1,0 +1,24 @@
+"""Every address of the site; each app brings its own pages and API."""
+
+from django.contrib.auth import views as auth
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from annotate.api.errors import api_not_found
+from annotate.api.schema import ApiDocsView
+from annotate.views.health import healthz
+
+urlpatterns = [
+    path("healthz/", healthz, name="healthz"),
+    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("api/v1/", include("annotate.api.urls")),
+    path("api/v1/", include("modeling.api_urls")),
+    path("api/v1/", include("routing.api_urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", ApiDocsView.as_view(url_name="schema"), name="api-docs"),
+    path("api/<path:path>", api_not_found),
+    path("", include("annotate.urls")),
+    path("", include("modeling.urls")),
+    path("", include("routing.urls")),
+]

@@ -1,0 +1,44 @@
+"""From a URL to a row of modeling; the project itself comes from ``annotate.access``."""
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model, QuerySet
+from django.http import Http404
+
+from annotate.access import Access
+from modeling.models import Judge, JudgeRun, RewardModel, TrainingRun
+
+M = TypeVar("M", bound=Model)
+
+
+def _found(queryset: QuerySet[M], **lookup: Any) -> M:
+    try:
+        return queryset.get(**lookup)
+    except (ObjectDoesNotExist, ValueError) as error:
+        raise Http404(f"No such {queryset.model._meta.verbose_name}.") from error
+
+
+def get_judge_for(access: Access, pk: int) -> Judge:
+    """Return a judge of a project that the member owns."""
+    judges = Judge.objects.select_related("annotator__project")
+    return _found(judges, pk=pk, annotator__project=access.project)
+
+
+def get_judge_run_for(access: Access, public_id: UUID | str) -> JudgeRun:
+    """Return a judge run of a project that the member owns."""
+    runs = JudgeRun.objects.select_related("judge__annotator")
+    return _found(runs, public_id=public_id, judge__annotator__project=access.project)
+
+
+def get_training_run_for(access: Access, public_id: UUID | str) -> TrainingRun:
+    """Return a training run of a project that the member owns."""
+    runs = TrainingRun.objects.select_related("dataset_version", "reward_model")
+    return _found(runs, public_id=public_id, project=access.project)
+
+
+def get_reward_model_for(access: Access, number: int) -> RewardModel:
+    """Return a reward model of a project that the member owns."""
+    models = RewardModel.objects.select_related("training_run__dataset_version")
+    return _found(models, number=number, project=access.project)

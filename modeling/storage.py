@@ -1,0 +1,63 @@
+"""Whole files on Django's storage: the complete content is there under a name, or nothing."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+
+def storage_write(name: str, content: bytes) -> None:
+    """Put a file under exactly this name, replacing what was there, so that a kill leaves no half.
+
+    A local folder gets a temporary file and a rename; object stores replace whole objects anyway.
+    """
+    try:
+        target = Path(default_storage.path(name))
+    except NotImplementedError:
+        default_storage.delete(name)
+        default_storage.save(name, ContentFile(content))
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=".draft-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(target)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def storage_read(name: str) -> bytes:
+    """Return a whole file."""
+    with default_storage.open(name, "rb") as file:
+        return bytes(file.read())
+
+
+def storage_names(folder: str, suffix: str) -> Iterator[str]:
+    """Yield the names of a folder's finished files, in order; a missing folder has none."""
+    try:
+        _, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in sorted(names):
+        if name.endswith(suffix) and not name.startswith("."):
+            yield f"{folder}/{name}"
+
+
+def storage_remove_folder(folder: str) -> None:
+    """Remove a folder with its files; one that is not there is fine."""
+    try:
+        folders, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in names:
+        default_storage.delete(f"{folder}/{name}")
+    for name in folders:
+        storage_remove_folder(f"{folder}/{name}")
+    default_storage.delete(folder)

@@ -1,0 +1,42 @@
+"""Background work of modeling; the routes in the settings say which queue each task goes to."""
+
+from celery import shared_task
+from django.core.exceptions import ObjectDoesNotExist
+
+from annotate.models import Project
+from modeling.services import jobs, judge_runs, judges, training
+
+
+@shared_task
+def training_run_execute(run_id: int) -> bool:
+    """Train a reward model."""
+    return training.training_run_execute(run_id=run_id)
+
+
+@shared_task
+def judge_run_execute(run_id: int) -> bool:
+    """Ask a judge about its comparisons."""
+    return judge_runs.judge_run_execute(run_id=run_id)
+
+
+@shared_task
+def judges_measure(project_id: int) -> int:
+    """Compare a project's judges with its people."""
+    try:
+        project = Project.objects.get(pk=project_id)
+    except ObjectDoesNotExist:
+        return 0
+    return judges.judges_measure(project=project)
+
+
+@shared_task
+def judges_measure_stale() -> int:
+    """Measure judges again where labels have grown; beat calls it every minute."""
+    return judges.judges_measure_stale()
+
+
+@shared_task
+def jobs_reap() -> dict[str, int]:
+    """Queue jobs again whose worker fell silent; beat calls it every half minute."""
+    counts = jobs.jobs_reap()
+    return {**counts, "released": judge_runs.judge_runs_release()}

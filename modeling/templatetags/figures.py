@@ -1,0 +1,47 @@
+"""Figures with their intervals, written one way on every page."""
+
+from decimal import Decimal
+
+from django import template
+
+from modeling.selectors import Figure
+
+register = template.Library()
+
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
+
+@register.filter
+def estimate(figure: Figure | None) -> str:
+    """The estimate to three places."""
+    return NONE if figure is None else f"{figure.estimate:.3f}"
+
+
+@register.filter
+def difference(figure: Figure | None) -> str:
+    """The estimate of a difference, with its sign."""
+    return NONE if figure is None else f"{figure.estimate:+.3f}".replace("-", MINUS)
+
+
+@register.filter
+def interval(figure: Figure | None) -> str:
+    """The 95 % interval and what it stands on."""
+    if figure is None:
+        return ""
+    bounds = f"[{figure.low:.3f}, {figure.high:.3f}]".replace("-", MINUS)
+    return f"{bounds}, n = {figure.n:,} on {figure.n_prompts:,} prompts"
+
+
+@register.filter
+def bounds(figure: Figure) -> str:
+    """The interval alone, short enough for a table."""
+    return f"[{figure.low:.2f}, {figure.high:.2f}]".replace("-", MINUS)
+
+
+@register.filter
+def usd(amount: Decimal | float | None) -> str:
+    """Dollars: cents, and more places below a dollar."""
+    if amount is None:
+        return NONE
+    return f"${amount:,.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"

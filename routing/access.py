@@ -1,0 +1,25 @@
+"""The only way from a URL to a row of routing; the caller owns the project already."""
+
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+
+from annotate.access import Access
+from routing.models import AcquisitionRound, RoutingBatch, RoutingStudy
+
+
+def get_study_for(access: Access, number: int) -> RoutingStudy:
+    """Return a study of the project."""
+    studies = RoutingStudy.objects.select_related("judge")
+    return get_object_or_404(studies, project=access.project, number=number)
+
+
+def get_batch_for(access: Access, public_id: UUID | str) -> RoutingBatch:
+    """Return a batch or dry run of the project."""
+    batches = RoutingBatch.objects.select_related("project", "judge", "study")
+    return get_object_or_404(batches, project=access.project, public_id=public_id)
+
+
+def get_round_for(access: Access, number: int) -> AcquisitionRound:
+    """Return an acquisition round of the project."""
+    return get_object_or_404(AcquisitionRound, project=access.project, number=number)

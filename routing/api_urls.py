@@ -1,0 +1,21 @@
+"""Addresses of the routing part of the REST API."""
+
+from django.urls import include, path
+
+from routing import api
+
+project_urls = [
+    # /api/v1/projects/<slug>/…
+    path("routing-studies", api.StudyListView.as_view(), name="study-list"),
+    path("routing-studies/<int:number>", api.StudyView.as_view(), name="study"),
+    path("routing-studies/<int:number>/cancel", api.StudyCancelView.as_view(), name="study-cancel"),
+    path("routing-batches", api.BatchListView.as_view(), name="batch-list"),
+    path("routing-batches/<uuid:public_id>", api.BatchView.as_view(), name="batch"),
+    path("routing-batches/<uuid:public_id>/undo", api.BatchUndoView.as_view(), name="batch-undo"),
+    path("routing-decisions", api.DecisionListView.as_view(), name="decision-list"),
+    path("acquisition-rounds", api.RoundListView.as_view(), name="round-list"),
+    path("acquisition-rounds/<int:number>", api.RoundView.as_view(), name="round"),
+]
+
+app_name = "routing_api"
+urlpatterns = [path("projects/<slug:slug>/", include(project_urls))]

@@ -1,0 +1,35 @@
+"""Names of policies and query strategies that pages and API offer, without loading numpy.
+
+The registries of the core say what each does; a test holds the two together.
+"""
+
+RANDOM_POLICY = "random-v1"
+UNCERTAINTY_POLICY = "uncertainty-v1"
+PPM_POLICY = "ppm_topk-v1"
+POLICIES: dict[str, str] = {
+    PPM_POLICY: "Predicted gain (needs a study with a signal)",
+    "ppm_lower-v1": "Predicted gain, cautious (needs a study with a signal)",
+    "disagreement-v1": "Predicted disagreement with the judge (needs a study)",
+    UNCERTAINTY_POLICY: "Judge uncertainty",
+    RANDOM_POLICY: "Random",
+    "all_human-v1": "People first, as far as the budget goes",
+    "all_judge-v1": "Judges only, beside the audit",
+}
+NEEDS_PPM = frozenset({PPM_POLICY, "ppm_lower-v1"})
+NEEDS_STUDY = NEEDS_PPM | {"disagreement-v1"}
+
+RANDOM_STRATEGY = "random-v1"
+BAL_PM_STRATEGY = "bal_pm-v1"
+STRATEGIES: dict[str, str] = {
+    BAL_PM_STRATEGY: "BAL-PM: what members disagree about, spread over prompts",
+    RANDOM_STRATEGY: "Random",
+    "entropy-v1": "Predictive entropy",
+    "bald-v1": "BALD: what members disagree about",
+    "power_bald-v1": "PowerBALD: BALD with chance",
+    "k_center-v1": "k-center: cover the differences",
+    "d_optimal-v1": "D-optimal design",
+    "badge-v1": "BADGE",
+    "epig-v1": "EPIG: what would change predictions elsewhere",
+    "bal_pm_item-v1": "BAL-PM as published (item graph)",
+    "batch_bald-v1": "BatchBALD",
+}

@@ -1,0 +1,176 @@
+"""Routing studies, applied batches with their frozen decisions, and acquisition rounds."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+
+from annotate.models import Annotator, Comparison, Project
+from modeling.models import Job, RewardModel
+
+
+class RoutingStudy(Job):
+    """A fit of the performance-prediction model on candidate mixes of double-labelled data."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="routing_studies")
+    number = models.PositiveIntegerField()
+    judge = models.ForeignKey(
+        Annotator, null=True, on_delete=models.PROTECT, related_name="routing_studies"
+    )
+    parameters = models.JSONField(default=dict)
+    seed = models.PositiveIntegerField(default=0)
+    result = models.JSONField(default=dict, help_text="Validation, noise floor, frontier, tags.")
+    ppm = models.JSONField(default=dict, help_text="Cut points, coefficients and covariance.")
+
+    class Meta:
+        ordering = ["project", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="routing_study_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"routing study {self.number}"
+
+
+class RoutingBatch(Job):
+    """One application of a policy under a budget; undoing it is a new row state, not a deletion.
+
+    A dry run is the same row without a number: it plans, reports and changes nothing.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="routing_batches")
+    number = models.PositiveIntegerField(null=True, blank=True)
+    is_dry_run = models.BooleanField(default=False)
+    study = models.ForeignKey(
+        RoutingStudy, null=True, on_delete=models.PROTECT, related_name="batches"
+    )
+    judge = models.ForeignKey(Annotator, null=True, on_delete=models.PROTECT, related_name="+")
+    policy = models.CharField(max_length=40)
+    budget_usd = models.DecimalField(
+        max_digits=12, decimal_places=2, validators=[MinValueValidator(0)]
+    )
+    audit_share = models.FloatField(default=0.1)
+    n_humans = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1)])
+    seed = models.PositiveIntegerField(default=0)
+    summary = models.JSONField(default=dict)
+    applied_at = models.DateTimeField(null=True, blank=True)
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["project", "-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="routing_batch_once"),
+            models.CheckConstraint(
+                condition=models.Q(audit_share__gte=0) & models.Q(audit_share__lte=1),
+                name="routing_batch_audit_share_in_unit_interval",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_dry_run=False, number__isnull=False)
+                | models.Q(is_dry_run=True, number__isnull=True, applied_at__isnull=True),
+                name="routing_batch_dry_run_has_no_number",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(undone_at__isnull=True) | models.Q(applied_at__isnull=False),
+                name="routing_batch_undone_after_applied",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return "dry run" if self.is_dry_run else f"routing batch {self.number}"
+
+
+class RoutingDecision(models.Model):
+    """Who one comparison went to and why; a database trigger refuses any change."""
+
+    class Action(models.TextChoices):
+        HUMAN = "human", "Human"
+        JUDGE = "judge", "Judge"
+
+    batch = models.ForeignKey(RoutingBatch, on_delete=models.CASCADE, related_name="decisions")
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="routing_decisions"
+    )
+    action = models.CharField(max_length=8, choices=Action)
+    n_humans = models.PositiveSmallIntegerField(default=0)
+    is_audit = models.BooleanField(default=False)
+    policy = models.CharField(max_length=40)
+    inputs = models.JSONField(default=dict)
+    predicted_gain = models.FloatField(null=True)
+    gain_low = models.FloatField(null=True)
+    gain_high = models.FloatField(null=True)
+    propensity = models.FloatField()
+    price_usd = models.DecimalField(max_digits=12, decimal_places=6)
+    reason = models.CharField(max_length=300, blank=True, default="")
+    wanted_before = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["batch", "comparison"], name="routing_decision_once_per_batch"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(propensity__gt=0) & models.Q(propensity__lte=1),
+                name="routing_decision_propensity",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(action="human", n_humans__gte=1)
+                | models.Q(action="judge", n_humans=0),
+                name="routing_decision_humans_match_action",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.comparison_id} → {self.action}"
+
+
+class AcquisitionRound(Job):
+    """One batch that a query strategy chose to be labelled next."""
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="acquisition_rounds"
+    )
+    number = models.PositiveIntegerField()
+    strategy = models.CharField(max_length=40)
+    batch_size = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    random_share = models.FloatField(default=0.1)
+    seed = models.PositiveIntegerField(default=0)
+    reward_model = models.ForeignKey(
+        RewardModel, null=True, on_delete=models.PROTECT, related_name="acquisition_rounds"
+    )
+    report = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["project", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "number"], name="acquisition_round_once"),
+            models.CheckConstraint(
+                condition=models.Q(random_share__gte=0) & models.Q(random_share__lte=1),
+                name="acquisition_random_share_in_unit_interval",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"acquisition round {self.number}"
+
+
+class AcquisitionPick(models.Model):
+    """One comparison that a round put at the head of the queue, with the terms of its utility."""
+
+    round = models.ForeignKey(AcquisitionRound, on_delete=models.CASCADE, related_name="picks")
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="acquisition_picks"
+    )
+    rank = models.PositiveIntegerField()
+    is_random = models.BooleanField(default=False)
+    utility = models.FloatField(null=True)
+    uncertainty = models.FloatField(null=True)
+    entropy = models.FloatField(null=True)
+
+    class Meta:
+        ordering = ["round", "rank"]
+        constraints = [
+            models.UniqueConstraint(fields=["round", "comparison"], name="pick_once_per_round"),
+            models.UniqueConstraint(fields=["round", "rank"], name="pick_rank_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.round_id}#{self.rank}"

@@ -1,0 +1,65 @@
+"""Text statistics on disk: responses never change, so each comparison is read once."""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from django.core.files.storage import default_storage
+
+from routing.core.arrays import FloatArray, IntArray
+from routing.core.features import STATISTIC_NAMES
+
+# Raise when a statistic changes its meaning; old files are then ignored.
+_VERSION = 1
+_CHUNK = 1_000
+
+Compute = Callable[[Sequence[int]], FloatArray]
+
+
+def statistics_of(
+    *,
+    project_id: int,
+    comparison_ids: IntArray,
+    compute: Compute,
+    progress: Callable[[float, str], None] | None = None,
+) -> FloatArray:
+    """Return the statistics of comparisons, computing and storing what is not known yet."""
+    known_ids, known = _read(_path(project_id))
+    missing = np.setdiff1d(comparison_ids, known_ids)
+    parts = [known]
+    for start in range(0, len(missing), _CHUNK):
+        parts.append(compute(missing[start : start + _CHUNK].tolist()))
+        if progress is not None:
+            done = min(start + _CHUNK, len(missing))
+            progress(done / len(missing), f"{done:,} of {len(missing):,} comparisons read")
+    ids, values = np.concatenate([known_ids, missing]), np.concatenate(parts)
+    order = np.argsort(ids)
+    ids, values = ids[order], values[order]
+    if len(missing):
+        _write(_path(project_id), ids, values)
+    return values[np.searchsorted(ids, comparison_ids)]
+
+
+def _path(project_id: int) -> Path:
+    return Path(default_storage.path(f"routing/statistics-{project_id}-v{_VERSION}.npz"))
+
+
+def _read(path: Path) -> tuple[IntArray, FloatArray]:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["ids"], stored["values"]
+    except (OSError, BadZipFile, KeyError, ValueError, EOFError):
+        # No file yet, or one that a full disk cut short: compute everything again.
+        return np.empty(0, np.int64), np.empty((0, len(STATISTIC_NAMES)))
+
+
+def _write(path: Path, ids: IntArray, values: FloatArray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(descriptor, "wb") as file:
+        np.savez(file, ids=ids, values=values)
+    # A reader sees the old file or the new one, never half of one.
+    Path(name).replace(path)

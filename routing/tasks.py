@@ -1,0 +1,35 @@
+"""Long work of routing, run by the workers of the queue that settings name."""
+
+from celery import shared_task
+
+from modeling.services.jobs import job_execute
+from routing.models import AcquisitionRound, RoutingBatch, RoutingStudy
+from routing.services.batches import routing_batch_decide
+from routing.services.rounds import acquisition_round_pick
+from routing.services.studies import routing_study_fit
+
+
+@shared_task
+def routing_study_execute(study_id: int) -> None:
+    """Run a routing study."""
+    study = RoutingStudy.objects.select_related("project", "judge").filter(pk=study_id).first()
+    if study is not None:
+        job_execute(study, routing_study_fit)
+
+
+@shared_task
+def routing_batch_execute(batch_id: int) -> None:
+    """Decide who labels what, and apply it unless it is a dry run."""
+    batches = RoutingBatch.objects.select_related("project", "judge", "study")
+    batch = batches.filter(pk=batch_id).first()
+    if batch is not None:
+        job_execute(batch, routing_batch_decide)
+
+
+@shared_task
+def acquisition_round_execute(round_id: int) -> None:
+    """Choose the next comparisons to label."""
+    rounds = AcquisitionRound.objects.select_related("project", "reward_model")
+    row = rounds.filter(pk=round_id).first()
+    if row is not None:
+        job_execute(row, acquisition_round_pick)

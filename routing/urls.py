@@ -1,0 +1,32 @@
+"""Pages of routing."""
+
+from django.urls import include, path
+
+from routing.views import acquisition, routing
+
+routing_urls = [
+    # /projects/<slug>/routing/…
+    path("", routing.routing_page, name="routing"),
+    path("words/", routing.words, name="words"),
+    path("studies/", routing.study_start, name="study-start"),
+    path("studies/<int:number>/progress/", routing.study_progress, name="study-progress"),
+    path("studies/<int:number>/cancel/", routing.study_cancel, name="study-cancel"),
+    path("batches/", routing.batch_start, name="batch-start"),
+    path("batches/<uuid:public_id>/progress/", routing.batch_progress, name="batch-progress"),
+    path("batches/<uuid:public_id>/cancel/", routing.batch_cancel, name="batch-cancel"),
+    path("batches/<uuid:public_id>/undo/", routing.batch_undo, name="batch-undo"),
+]
+
+acquisition_urls = [
+    # /projects/<slug>/acquisition/…
+    path("", acquisition.acquisition_page, name="acquisition"),
+    path("rounds/", acquisition.round_start, name="round-start"),
+    path("rounds/<int:number>/progress/", acquisition.round_progress, name="round-progress"),
+    path("rounds/<int:number>/cancel/", acquisition.round_cancel, name="round-cancel"),
+]
+
+app_name = "routing"
+urlpatterns = [
+    path("projects/<slug:slug>/routing/", include(routing_urls)),
+    path("projects/<slug:slug>/acquisition/", include(acquisition_urls)),
+]

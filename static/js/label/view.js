@@ -1,0 +1,199 @@
+// What is on the screen: prompt, two responses, progress, panels. Knows nothing of the network.
+import { markDifferences, unmark } from "./diff.js";
+import { element, remember, remembered } from "./dom.js";
+import { SAY } from "./words.js";
+
+const ROLES = { user: "User", assistant: "Assistant", system: "System" };
+const OPEN_COUNTED_TO = 1000; // the server counts no further
+const TWO_LINES_PX = 52; // two lines of a prompt at 16 px
+const NARROW = matchMedia("(max-width: 899px)");
+
+export class Screen {
+  constructor(root) {
+    this.root = root;
+    this.find = (name) => document.querySelector(`[data-label="${name}"]`);
+    this.panes = [...root.querySelectorAll(".pane")];
+    this.bodies = this.panes.map((pane) => pane.querySelector(".prose"));
+    this.toggles = {
+      diff: remembered("diff", false),
+      sync: remembered("sync", false),
+      guidelines: !NARROW.matches && remembered("guidelines", false),
+    };
+    this.seen = new Set();
+    this.onSeen = () => {};
+    this.listen();
+    this.paintToggles();
+    this.collapsePrompt(NARROW.matches);
+  }
+
+  listen() {
+    this.find("prompt-toggle").addEventListener("click", () => this.collapsePrompt(!this.collapsed));
+    for (const button of this.root.querySelectorAll("[data-show-side]")) {
+      button.addEventListener("click", () => this.showSide(Number(button.dataset.showSide)));
+    }
+    this.panes.forEach((pane, side) =>
+      pane.addEventListener("scroll", () => this.follow(side), { passive: true }),
+    );
+    NARROW.addEventListener("change", () => this.arrange());
+  }
+
+  // ---- one comparison ----
+
+  show(item) {
+    this.mode("reading");
+    this.showPrompt(item.comparison.prompt);
+    const criterion = this.find("criterion");
+    criterion.textContent = item.comparison.criterion ?? "";
+    criterion.hidden = !criterion.textContent;
+    item.comparison.responses.forEach((response, side) => this.fill(side, response));
+    if (this.toggles.diff) markDifferences(...this.bodies);
+    this.seen = new Set();
+    this.showSide(0);
+  }
+
+  showPrompt(turns) {
+    const several = turns.length > 1;
+    this.find("prompt").replaceChildren(
+      ...turns.map(({ role, html }) => {
+        const prose = element("div", { class: "prose", dir: "auto" });
+        prose.innerHTML = html; // sanitised by the server
+        const name = several ? element("span", { class: "turn-role" }, ROLES[role] ?? role) : null;
+        return element("div", { class: "turn", "data-role": role }, name, prose);
+      }),
+    );
+    const prompt = this.find("prompt");
+    prompt.scrollTop = this.collapsed ? 0 : prompt.scrollHeight;
+    this.fitPrompt();
+  }
+
+  fill(side, { label, html }) {
+    this.panes[side].querySelector(".pane-name").textContent = label;
+    this.bodies[side].innerHTML = html || '<p class="muted">(empty response)</p>'; // sanitised by the server
+    this.panes[side].scrollTop = 0;
+  }
+
+  // A toggle that would change nothing is not offered.
+  fitPrompt() {
+    const prompt = this.find("prompt");
+    const last = prompt.querySelector(".turn:last-child .prose");
+    const short = prompt.childElementCount < 2 && (!last || last.scrollHeight <= TWO_LINES_PX);
+    this.find("prompt-toggle").hidden = short;
+  }
+
+  collapsePrompt(collapsed) {
+    this.collapsed = collapsed;
+    const toggle = this.find("prompt-toggle");
+    this.root.classList.toggle("prompt-collapsed", collapsed);
+    toggle.setAttribute("aria-expanded", String(!collapsed));
+    toggle.querySelector("span").textContent = collapsed ? "Show all" : "Fold";
+    this.find("prompt").scrollTop = 0;
+    this.fitPrompt();
+    return true;
+  }
+
+  // mode: "loading" | "reading" | "empty"
+  mode(mode) {
+    this.root.dataset.mode = mode;
+    this.find("reading").hidden = mode === "empty";
+    this.find("empty").hidden = mode !== "empty";
+    this.root.setAttribute("aria-busy", String(mode === "loading"));
+  }
+
+  showEmpty(title, text) {
+    this.mode("empty");
+    this.find("empty-title").textContent = title;
+    this.find("empty-text").textContent = text;
+  }
+
+  progress({ done, open, median_ms: median }) {
+    const more = open >= OPEN_COUNTED_TO ? "+" : "";
+    this.find("progress").textContent =
+      `${done.toLocaleString()} of ${(done + open).toLocaleString()}${more}`;
+    this.find("pace").textContent = median
+      ? ` · ${(median / 1000).toFixed(median < 9950 ? 1 : 0)} s median`
+      : "";
+  }
+
+  // ---- the two sides ----
+
+  showSide(side) {
+    this.root.dataset.side = String(side);
+    this.seen.add(side);
+    for (const button of this.root.querySelectorAll("[data-show-side]")) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.showSide) === side));
+    }
+    this.arrange();
+  }
+
+  // On a narrow screen one side is hidden: a verdict on a text that was never shown is not a verdict.
+  arrange() {
+    for (const button of this.root.querySelectorAll("[data-show-side]")) {
+      button.toggleAttribute("data-unseen", !this.seen.has(Number(button.dataset.showSide)));
+    }
+    this.onSeen(!this.isHalfSeen());
+    this.reachWideBlocks();
+    this.fitPrompt();
+  }
+
+  // Code and tables wider than their column scroll sideways; the keyboard must get there too.
+  reachWideBlocks() {
+    for (const block of this.root.querySelectorAll(".prose pre, .prose table")) {
+      const wide = block.scrollWidth > block.clientWidth;
+      block.classList.toggle("scrolls-x", wide);
+      if (wide) block.tabIndex = 0;
+      else block.removeAttribute("tabindex");
+    }
+  }
+
+  isHalfSeen() {
+    return NARROW.matches && this.seen.size < this.panes.length;
+  }
+
+  focusSide(side) {
+    this.showSide(side);
+    this.panes[side].focus({ preventScroll: true });
+    return true;
+  }
+
+  scrollBy(share) {
+    if (NARROW.matches) return false;
+    for (const pane of this.panes) pane.scrollTop += share * pane.clientHeight;
+    return true;
+  }
+
+  // By proportion: responses of different length reach their ends together.
+  follow(side) {
+    if (!this.toggles.sync || this.following || NARROW.matches) return;
+    const [from, to] = [this.panes[side], this.panes[1 - side]];
+    const room = from.scrollHeight - from.clientHeight;
+    if (room <= 0) return;
+    this.following = true;
+    requestAnimationFrame(() => {
+      to.scrollTop = (from.scrollTop / room) * (to.scrollHeight - to.clientHeight);
+      requestAnimationFrame(() => (this.following = false)); // the other side's own scroll event has passed by then
+    });
+  }
+
+  // ---- toggles ----
+
+  toggle(name) {
+    this.toggles[name] = !this.toggles[name];
+    remember(name, this.toggles[name]);
+    this.paintToggles();
+    return name === "diff" ? this.applyDiff() : "";
+  }
+
+  paintToggles() {
+    for (const button of document.querySelectorAll("[data-toggle]")) {
+      button.setAttribute("aria-pressed", String(Boolean(this.toggles[button.dataset.toggle])));
+    }
+    this.find("guidelines").hidden = !this.toggles.guidelines;
+    this.root.classList.toggle("with-guidelines", this.toggles.guidelines);
+  }
+
+  applyDiff() {
+    this.bodies.forEach(unmark);
+    if (!this.toggles.diff) return SAY.diffOff;
+    return markDifferences(...this.bodies) ? SAY.diffOn : SAY.tooLongToDiff;
+  }
+}

@@ -1,0 +1,75 @@
+"""`kill -9` of the worker in the middle of an import."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from django.core.cache import cache
+from django.core.files.base import ContentFile
+
+from annotate.models import Comparison, ImportJob, Preference
+from annotate.services import import_jobs, imports
+from annotate.services.import_jobs import import_job_create, import_job_progress, imports_resume
+from tests.factories import make_project
+
+pytestmark = pytest.mark.slow
+Worker = Callable[..., AbstractContextManager["subprocess.Popen[bytes]"]]
+N_ROWS = 20_000
+
+
+@pytest.fixture
+def job(celery_worker_process: Worker) -> Iterator[ImportJob]:
+    """A job for a file that takes a few seconds; the worker reads it from the shared folder."""
+    row = {
+        "prompt": "Why?",
+        "responses": [{"text": "one"}, {"text": "two"}],
+        "human": [{"annotator": "p", "preference": 0}],
+    }
+    lines = [json.dumps({"id": f"q{i}", **row}).encode() for i in range(N_ROWS)]
+    file = ContentFile(b"\n".join(lines), name="rows.jsonl")
+    job = import_job_create(project=make_project(), user=None, file=file)
+    yield job
+    Path(job.file.path).unlink()
+
+
+def wait_for(is_true: Callable[[], bool], seconds: float = 90) -> None:
+    """Return once something holds."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def kill_nine(worker: "subprocess.Popen[bytes]") -> None:
+    """Kill a worker with its pool: the pool's process does the work."""
+    children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    for pid in [*map(int, children), worker.pid]:
+        os.kill(pid, signal.SIGKILL)
+    worker.wait()
+
+
+def state_of(job: ImportJob) -> str:
+    """The job's state now."""
+    job.refresh_from_db()
+    return job.state
+
+
+def test_kill_nine_while_writing_leaves_nothing_and_the_next_worker_finishes(
+    job: ImportJob, celery_worker_process: Worker
+) -> None:
+    with celery_worker_process() as worker:
+        wait_for(lambda: import_job_progress(job=job).phase == "writing")
+        kill_nine(worker)
+        wait_for(lambda: imports.project_import_is_free(project_id=job.project_id))
+        assert (state_of(job), Comparison.objects.count()) == ("running", 0)
+    cache.delete(import_jobs._key(job.pk))
+    with celery_worker_process():
+        assert imports_resume() == 1
+        wait_for(lambda: state_of(job) == "done")
+    assert (Comparison.objects.count(), Preference.objects.count()) == (N_ROWS, N_ROWS)
