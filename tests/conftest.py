@@ -127,8 +127,9 @@ def drop_abandoned_databases() -> None:
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Give the folder of the real comparison sets, or skip where it is absent."""
-    folder = Path(os.environ.get("TANDEM_DATA", str(settings.BASE_DIR.parent / "shared" / "data")))
-    if not folder.is_dir():
+    beside = settings.BASE_DIR.parent / "shared" / "data"
+    folder = Path(os.environ.get("TANDEM_DATA") or beside)
+    if not (folder / "pandalm.jsonl").is_file():
         pytest.skip(f"The real sets are not at {folder}; set TANDEM_DATA to their folder.")
     return folder
 

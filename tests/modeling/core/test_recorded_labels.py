@@ -23,7 +23,7 @@ CODES = {0: PairVerdict.A, "tie": PairVerdict.TIE, 1: PairVerdict.B}
 
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, Any]]:
-    path = Path(os.environ.get("TANDEM_DATA", "../shared/data")) / "pandalm.jsonl"
+    path = Path(os.environ.get("TANDEM_DATA") or "../shared/data") / "pandalm.jsonl"
     if not path.exists():
         pytest.skip(f"the three-human set is not at {path}; set TANDEM_DATA to its folder")
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
