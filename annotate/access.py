@@ -20,9 +20,13 @@ from annotate.models import (
     Assignment,
     Comparison,
     DatasetVersion,
+    Flag,
+    Gold,
     ImportJob,
     Membership,
     Project,
+    QualityAlarm,
+    Review,
 )
 
 M = TypeVar("M", bound=Model)
@@ -41,6 +45,11 @@ class Access:
     def is_owner(self) -> bool:
         """Whether the member may see labels, money and settings."""
         return self.role == Role.OWNER
+
+    @property
+    def is_reviewer(self) -> bool:
+        """Whether the member may decide conflicts between people."""
+        return self.role in (Role.OWNER, Role.REVIEWER)
 
 
 def _found(queryset: QuerySet[M], **lookup: Any) -> M:
@@ -74,6 +83,14 @@ def get_owned_project_for(user: User | AnonymousUser, slug: str) -> Access:
     return access
 
 
+def get_reviewed_project_for(user: User | AnonymousUser, slug: str) -> Access:
+    """Return the project to its owners and reviewers, 403 for other members, 404 for outsiders."""
+    access = get_project_for(user, slug)
+    if not access.is_reviewer:
+        raise PermissionDenied("Only reviewers and owners of this project may do that.")
+    return access
+
+
 def get_annotator_for(access: Access) -> Annotator:
     """Return the member's own annotator row, made on first use under a pseudonym."""
     annotator, _ = Annotator.objects.get_or_create(
@@ -84,6 +101,17 @@ def get_annotator_for(access: Access) -> Annotator:
     )
     if not annotator.is_active:
         raise PermissionDenied("Your labelling in this project is paused. Ask its owner.")
+    return annotator
+
+
+def get_annotator_in(user: User | AnonymousUser, slug: str) -> Annotator:
+    """Return the member's own annotator row in a project, in one query once it is made."""
+    known = Annotator.objects.select_related("project").filter(
+        user_id=user.pk or 0, project__slug=slug, project__memberships__user_id=user.pk or 0
+    )
+    annotator = next(iter(known.order_by()), None)
+    if annotator is None or not annotator.is_active:
+        return get_annotator_for(get_project_for(user, slug))
     return annotator
 
 
@@ -114,6 +142,30 @@ def get_dataset_version_for(access: Access, number: int) -> DatasetVersion:
 def get_annotator_of(access: Access, pk: int) -> Annotator:
     """Return any annotator of a project that the member owns."""
     return _found(Annotator.objects.all(), pk=pk, project=access.project)
+
+
+def get_gold_for(access: Access, pk: int) -> Gold:
+    """Return a known answer of a project that the member owns."""
+    rows = Gold.objects.select_related("comparison__project", "comparison__prompt")
+    return _found(rows, pk=pk, comparison__project=access.project)
+
+
+def get_alarm_for(access: Access, pk: int) -> QualityAlarm:
+    """Return an alarm of a project that the member owns."""
+    rows = QualityAlarm.objects.select_related("annotator__project")
+    return _found(rows, pk=pk, annotator__project=access.project)
+
+
+def get_flag_for(access: Access, pk: int) -> Flag:
+    """Return a flag of a project that the member owns."""
+    rows = Flag.objects.select_related("comparison__project")
+    return _found(rows, pk=pk, comparison__project=access.project)
+
+
+def get_review_for(access: Access, pk: int) -> Review:
+    """Return a review of a project in which the member may decide conflicts."""
+    rows = Review.objects.select_related("comparison__prompt", "comparison__project")
+    return _found(rows, pk=pk, comparison__project=access.project)
 
 
 def get_api_token_for(user: User, pk: int) -> ApiToken:

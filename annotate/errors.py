@@ -32,3 +32,9 @@ class NotReady(ApplicationError):
     """Something that this step builds on is missing."""
 
     status = 409
+
+
+class NoWork(ApplicationError):
+    """This person gets no work here for now; the message says why and what to do."""
+
+    status = 409

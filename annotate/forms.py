@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from annotate.models import ApiToken, Membership, Project, Protocol
+from annotate.models import ApiToken, Membership, Project
 from annotate.selectors.comparisons import STATES
 
 
@@ -24,38 +24,6 @@ class ComparisonFilterForm(forms.Form):
 
     q = forms.CharField(required=False, label="Words of the prompt", max_length=200)
     state = forms.ChoiceField(required=False, choices=STATES, label="State")
-
-
-class ProtocolForm(forms.ModelForm[Protocol]):
-    """What annotators are asked; saving a change makes a new version."""
-
-    class Meta:
-        model = Protocol
-        fields = [
-            "scale_points",
-            "allow_tie",
-            "allow_both_bad",
-            "allow_cannot_judge",
-            "rationale",
-            "rationale_min_chars",
-            "overlap",
-            "lease_seconds",
-        ]
-        labels = {
-            "scale_points": "Strength scale",
-            "allow_tie": "Ties allowed",
-            "allow_both_bad": "“Both bad” allowed",
-            "allow_cannot_judge": "“Cannot judge” allowed",
-            "rationale": "Ask why",
-            "rationale_min_chars": "Shortest reason (characters)",
-            "overlap": "Human labels per comparison",
-            "lease_seconds": "Lease (seconds)",
-        }
-        help_texts = {
-            "scale_points": "Five points: A much, A slightly, tie, B slightly, B much.",
-            "overlap": "How many different people label each comparison.",
-            "lease_seconds": "How long a comparison stays with somebody who does not answer.",
-        }
 
 
 class GuidelineForm(forms.Form):

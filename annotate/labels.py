@@ -3,7 +3,8 @@
 Every pair of responses of a comparison gets the outcome that most annotators chose: first better,
 second better, tie, or both bad. Each annotator has one vote, whatever number of replicates they
 gave. Two outcomes with equally many votes are *no consensus*, never list order. "Cannot judge" is
-an abstention. A frozen rule is never edited; a better one gets a new name.
+an abstention. Where a reviewer has decided, that verdict alone counts, except under the rule that
+reads judges only. A frozen rule is never edited; a better one gets a new name.
 """
 
 from collections import Counter, defaultdict
@@ -64,6 +65,12 @@ def standing(verdicts: Iterable[PreferenceRecord]) -> Verdicts:
     return list(last.values())
 
 
+def _overriding(verdicts: Verdicts) -> Verdicts:
+    """The last reviewer's verdict, which stands above every vote, if there is one."""
+    overrides = [v for v in verdicts if v.is_override]
+    return overrides[-1:]
+
+
 def _humans(verdicts: Verdicts) -> tuple[Verdicts, str]:
     return [v for v in verdicts if v.kind == "human"], "human"
 
@@ -99,7 +106,11 @@ def pair_labels(record: ComparisonRecord, rule: str) -> Iterator[PairLabel]:
     """
     if rule not in RULES:
         raise ValueError(f"Unknown label rule {rule!r}; use one of {', '.join(RULES)}.")
-    verdicts, source = RULES[rule](standing(record.preferences))
+    standing_now = standing(record.preferences)
+    verdicts, source = RULES[rule](standing_now)
+    overriding = _overriding(standing_now)
+    if overriding and rule != JUDGE_MAJORITY:
+        verdicts, source = overriding, "reviewer"
     for first, second in combinations(range(len(record.responses)), 2):
         yield _pair_label(verdicts, source, first, second)
 

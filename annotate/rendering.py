@@ -4,30 +4,47 @@ Two fences stand before the browser's own (the content security policy): the Mar
 raw HTML switched off, and the result passes an allow-list sanitiser.
 """
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import nh3
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
+from markdown_it.renderer import RendererProtocol
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from mdit_py_plugins.texmath import texmath_plugin
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-MAX_HIGHLIGHT_CHARS = 20_000
+from annotate import mathematics
 
+MAX_HIGHLIGHT_CHARS = 20_000
+# The parser itself lets no other kind of data address through.
+DATA_IMAGE = ("data:image/png;", "data:image/jpeg;", "data:image/gif;", "data:image/webp;")
+
+_BLOCKS = {"blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "table", "ul"}
 _TAGS = {
-    "a", "blockquote", "br", "code", "del", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr",
-    "li", "ol", "p", "pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr",
-    "ul",
+    "a", "br", "code", "del", "div", "em", "hr", "img", "li", "pre", "s", "span", "strong",
+    "tbody", "td", "th", "thead", "tr", *_BLOCKS, *mathematics.TAGS,
 }  # fmt: skip
-_ATTRIBUTES = {
+_ATTRIBUTES: dict[str, set[str]] = {
     "a": {"href", "title"},
     "code": {"class"},
     "div": {"class"},
+    "img": {"src", "alt", "title"},
     "ol": {"start"},
     "pre": {"class"},
     "span": {"class"},
 }
+for _tag in _BLOCKS:
+    _ATTRIBUTES.setdefault(_tag, set()).add("dir")
+for _tag in mathematics.TAGS:
+    _ATTRIBUTES[_tag] = set(mathematics.ATTRIBUTES)
 
 
 def _highlight(code: str, language: str, _attributes: str) -> str:
@@ -41,23 +58,73 @@ def _highlight(code: str, language: str, _attributes: str) -> str:
     return str(highlight(code, lexer, HtmlFormatter(nowrap=True)))
 
 
+def _image(
+    self: RendererProtocol, tokens: Sequence[Token], index: int, options: Any, env: Any
+) -> str:
+    """Show an image that the text itself carries; link to any other.
+
+    Loading an image from elsewhere would tell a third party who reads what and when.
+    """
+    token = tokens[index]
+    source, words = str(token.attrGet("src") or ""), escapeHtml(token.content)
+    if source.lower().startswith(DATA_IMAGE):
+        return f'<img src="{escapeHtml(source)}" alt="{words}">'
+    return f'<a href="{escapeHtml(source)}">{words or "image"}</a>'
+
+
+def _formula(*, is_block: bool) -> Any:
+    def render(
+        self: RendererProtocol, tokens: Sequence[Token], index: int, options: Any, env: Any
+    ) -> str:
+        return mathematics.latex_to_mathml(tokens[index].content.strip(), is_block=is_block)
+
+    return render
+
+
+def _direct_blocks(state: StateCore) -> None:
+    """Let every outermost block find its own direction, so that languages can be mixed."""
+    for token in state.tokens:
+        if token.level == 0 and token.tag in _BLOCKS and token.nesting == 1:
+            token.attrSet("dir", "auto")
+
+
 @cache
 def _parser() -> MarkdownIt:
     options = {"html": False, "linkify": False, "breaks": True, "highlight": _highlight}
     parser = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
-    # Remote images would tell a third party who reads what; they stay as links.
-    return parser.disable("image")
+    # Digits beside a dollar mean money: "from $5 to $10" is no formula.
+    dollarmath_plugin(
+        parser, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True
+    )
+    texmath_plugin(parser, delimiters="brackets")
+    for name in ("math_inline", "math_inline_double", "math_block", "math_block_eqno"):
+        parser.add_render_rule(name, _formula(is_block=name != "math_inline"))
+    parser.add_render_rule("image", _image)
+    parser.core.ruler.push("direct_blocks", _direct_blocks)
+    return parser
+
+
+def _kept(tag: str, attribute: str, value: str) -> str | None:
+    """Drop data addresses everywhere but in the images that may carry them."""
+    is_data = value.lower().lstrip().startswith("data:")
+    if attribute == "href" and is_data:
+        return None
+    if attribute == "src" and not value.lower().startswith(DATA_IMAGE):
+        return None
+    return value
 
 
 def markdown_to_html(text: str) -> str:
     """Render untrusted Markdown as sanitised HTML.
 
-    Links lose every scheme but http, https and mailto, get ``rel`` and carry no referrer.
+    Links lose every scheme but http, https and mailto, get ``rel`` and carry no referrer. Images
+    are shown when the text carries them itself, otherwise linked. Formulas become MathML.
     """
     return nh3.clean(
         _parser().render(text),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
-        url_schemes={"http", "https", "mailto"},
+        attribute_filter=_kept,
+        url_schemes={"http", "https", "mailto", "data"},
         link_rel="noopener noreferrer nofollow",
     )

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.db import OperationalError
 
 from annotate.services import import_jobs
+from annotate.services.alarms import quality_watch
 from annotate.services.assignments import assignments_expire
 
 
@@ -28,3 +29,9 @@ def imports_resume() -> int:
 def leases_expire() -> int:
     """Free the slots of leases that ran out; beat calls it every minute."""
     return assignments_expire()
+
+
+@shared_task
+def annotators_watch() -> int:
+    """Look at the latest labels of the people at work; beat calls it every minute."""
+    return quality_watch()

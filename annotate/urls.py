@@ -1,16 +1,54 @@
 """Pages of annotate."""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
-from annotate.views import comparisons, data, labelling, projects, settings
+from annotate.views import (
+    comparisons,
+    data,
+    golds,
+    labelling,
+    projects,
+    quality,
+    reviews,
+    settings,
+)
 
-project_urls = [
+quality_urls: list[URLPattern | URLResolver] = [
+    # /projects/<slug>/quality/…
+    path("", quality.quality_page, name="quality"),
+    path("check/", quality.quality_check, name="quality-check"),
+    path("policy/", quality.policy, name="quality-policy"),
+    path("test/", quality.test_page, name="quality-test"),
+    path("flags/", quality.flag_list, name="quality-flags"),
+    path("flags/<int:pk>/close/", quality.flag_close, name="flag-close"),
+    path("alarms/<int:pk>/close/", quality.alarm_close, name="alarm-close"),
+    path("golds/", golds.gold_list, name="quality-golds"),
+    path("golds/<int:pk>/", golds.gold_edit, name="gold-edit"),
+    path("golds/new/<int:pk>/", golds.gold_new, name="gold-new"),
+    path("golds/from-data/", golds.gold_import, name="gold-import"),
+]
+quality_urls += [
+    path(
+        f"people/<int:pk>/{action}/",
+        quality.annotator_change,
+        {"action": action},
+        name=f"annotator-{action}",
+    )
+    for action in ("pause", "resume", "qualify")
+]
+
+project_urls: list[URLPattern | URLResolver] = [
     # /projects/<slug>/…
     path("", projects.project_home, name="project-home"),
     path("label/", labelling.label, name="label"),
     path("label/history/", labelling.history, name="history"),
     path("comparisons/", comparisons.comparison_list, name="comparison-list"),
     path("comparisons/<int:pk>/", comparisons.comparison_detail, name="comparison-detail"),
+    path("quality/", include(quality_urls)),
+    path("reviews/", reviews.review_list, name="reviews"),
+    path("reviews/<int:pk>/", reviews.review, name="review"),
+    path("test/", reviews.qualification, name="qualification"),
+    path("test/begin/", reviews.qualification_begin, name="qualification-begin"),
     path("data/", data.data_page, name="data"),
     path("data/imports/", data.import_create, name="import-create"),
     path("data/imports/<uuid:public_id>/", data.import_job, name="import-job"),
@@ -19,6 +57,7 @@ project_urls = [
     path("data/versions/", data.version_create, name="version-create"),
     path("settings/", settings.settings_page, name="settings"),
     path("settings/protocol/", settings.protocol_save, name="protocol-save"),
+    path("settings/protocol/preview/", settings.protocol_preview, name="protocol-preview"),
     path("settings/guideline/", settings.guideline_save, name="guideline-save"),
     path("settings/money/", settings.money_save, name="money-save"),
     path("settings/members/", settings.member_save, name="member-save"),

@@ -383,6 +383,7 @@ def every(seconds: int, task: str) -> dict[str, Any]:
 
 CELERY_BEAT_SCHEDULE = {
     "leases-expire": every(60, "annotate.tasks.leases_expire"),
+    "annotators-watch": every(60, "annotate.tasks.annotators_watch"),
     "imports-resume": every(30, "annotate.tasks.imports_resume"),
     "jobs-reap": every(30, "modeling.tasks.jobs_reap"),
     "judges-measure": every(60, "modeling.tasks.judges_measure_stale"),

@@ -132,11 +132,11 @@ def _majorities(votes: Iterable[_Vote]) -> dict[int, int]:
 def _votes(project: Project) -> tuple[list[_Vote], dict[int, list[_Vote]]]:
     rows = (
         Preference.objects.current()
+        .votes()
         .filter(
             comparison__project=project,
             comparison__n_responses=2,
             ranking__isnull=False,
-            replicate=0,
         )
         .order_by("pk")
         .values_list(

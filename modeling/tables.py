@@ -313,7 +313,7 @@ def _comparisons(project: Project) -> Iterable[tuple[int, int, list[int]]]:
 def _current_votes(
     project: Project, last_preference_id: int | None
 ) -> Iterable[tuple[int, int, str, list[int]]]:
-    rows = Preference.objects.filter(comparison__project=project, ranking__isnull=False)
+    rows = Preference.objects.votes().filter(comparison__project=project, ranking__isnull=False)
     if last_preference_id is None:
         rows = rows.current()
     else:

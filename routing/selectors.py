@@ -162,8 +162,9 @@ def judge_price(*, judge: Annotator) -> Decimal | None:
 
 
 def routable(*, project: Project) -> QuerySet[Comparison]:
-    """Comparisons that nobody has labelled and nobody holds."""
-    return Comparison.objects.filter(project=project).filter(~_human_label(), ~_live_lease())
+    """Comparisons that nobody has labelled and nobody holds; known answers are not work."""
+    work = Comparison.objects.filter(project=project, is_gold=False)
+    return work.filter(~_human_label(), ~_live_lease())
 
 
 def routable_to(*, project: Project, judge: Annotator) -> QuerySet[Comparison]:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import psycopg
 import pytest
@@ -20,8 +21,20 @@ from psycopg import sql
 
 from config import services
 
+# A property holds or not; how long an example takes depends on what else the machine is doing.
+hypothesis.settings.register_profile(
+    "tandem", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tandem")
+
 LOOPBACK = {"127.0.0.1", "localhost", "::1", "0.0.0.0", ""}
 WorkerStarter = Callable[..., AbstractContextManager[subprocess.Popen[bytes]]]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put browser tests last: Playwright leaves an event loop running in this thread."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is not None)
 
 
 @pytest.fixture(autouse=True)

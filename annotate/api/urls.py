@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from annotate.api import data, labelling, projects
+from annotate.api import data, giving, labelling, projects, quality, workbench
 
 assignment_urls = [
     path("", labelling.AssignmentView.as_view(), name="assignment"),
@@ -10,6 +10,7 @@ assignment_urls = [
     path("heartbeat/", labelling.HeartbeatView.as_view(), name="assignment-heartbeat"),
     path("return/", labelling.ReturnView.as_view(), name="assignment-return"),
     path("skip/", labelling.SkipView.as_view(), name="assignment-skip"),
+    path("flag/", labelling.FlagView.as_view(), name="assignment-flag"),
 ]
 
 project_urls: list[URLPattern | URLResolver] = [
@@ -17,11 +18,21 @@ project_urls: list[URLPattern | URLResolver] = [
     path("", projects.ProjectDetailView.as_view(), name="project"),
     path("assignments/next/", labelling.NextView.as_view(), name="assignment-next"),
     path("assignments/<uuid:public_id>/", include(assignment_urls)),
+    path("reservations/", giving.ReservationsView.as_view(), name="reservations"),
+    path("reservations/release/", giving.ReleaseView.as_view(), name="reservations-release"),
+    path("comparisons/skill/", giving.ComparisonSkillView.as_view(), name="comparisons-skill"),
+    path(
+        "annotators/<int:pk>/skills/",
+        giving.AnnotatorSkillsView.as_view(),
+        name="annotator-skills",
+    ),
     *data.project_urls,
+    *quality.project_urls,
 ]
 
 app_name = "annotate_api"
 urlpatterns = [
     path("projects/", projects.ProjectListView.as_view(), name="project-list"),
     path("projects/<slug:slug>/", include(project_urls)),
+    path("workbench/keys/", workbench.KeysView.as_view(), name="workbench-keys"),
 ]

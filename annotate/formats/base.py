@@ -32,8 +32,9 @@ class PreferenceRecord:
 
     ``ranking`` has one rank per response, 0 best, equal ranks are ties. ``strength`` is signed:
     negative favours the first response. ``replicate`` tells repeated verdicts of one annotator
-    apart, ``revision`` counts corrections of one verdict. ``origin`` keeps what only the project
-    of origin can say (source, protocol version, cost); it is no part of the verdict.
+    apart, ``revision`` counts corrections of one verdict, ``is_override`` marks a reviewer's.
+    ``origin`` keeps what only the project of origin can say (source, protocol version, cost); it is
+    no part of the verdict.
     """
 
     annotator: str
@@ -43,6 +44,7 @@ class PreferenceRecord:
     strength: float | None = None
     aspects: dict[str, Any] = field(default_factory=dict)
     ratings: dict[str, Any] = field(default_factory=dict)
+    reasons: dict[str, Any] = field(default_factory=dict)
     spans: list[dict[str, Any]] = field(default_factory=list)
     rationale: str = ""
     confidence: float | None = None
@@ -52,6 +54,7 @@ class PreferenceRecord:
     replicate: int = 0
     revision: int = 0
     is_simulated: bool = False
+    is_override: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
@@ -65,8 +68,8 @@ class PreferenceRecord:
         """The verdict without its provenance; equal content is the same label."""
         return (
             self.verdict, self.ranking, self.strength, self.aspects, self.ratings, self.spans,
-            self.rationale, self.confidence, self.probability, self.shown_order, self.active_ms,
-            self.extra,
+            self.reasons, self.rationale, self.confidence, self.probability, self.shown_order,
+            self.active_ms, self.extra,
         )  # fmt: skip
 
 

@@ -30,10 +30,11 @@ MAX_STRENGTH = 1e6
 MAX_COUNT = 30_000
 KNOWN_FIELDS = frozenset(
     {
-        "preference", "strength", "aspects", "ratings", "spans", "errors", "span_comments",
+        "preference", "strength", "aspects", "ratings", "reasons", "spans", "errors",
+        "span_comments",
         "rationale", "confidence", "probability", "shown_order", "order_swapped", "seconds",
-        "active_ms", "replicate", "revision", "simulated", "created_at", "extra", "source",
-        "protocol_version", "cost_usd",
+        "active_ms", "replicate", "revision", "simulated", "override", "created_at", "extra",
+        "source", "protocol_version", "cost_usd",
     }
 )  # fmt: skip
 NAME_FIELD = {"human": "annotator", "judge": "judge"}
@@ -57,6 +58,7 @@ def parse_verdict(entry: dict[str, Any], at: str, kind: str, n: int) -> Preferen
         strength=_strength(entry.get("strength"), f"{at}.strength", ranking),
         aspects=the_object(entry.get("aspects"), f"{at}.aspects"),
         ratings=the_object(entry.get("ratings"), f"{at}.ratings"),
+        reasons=the_object(entry.get("reasons"), f"{at}.reasons"),
         spans=_spans(entry, at, n),
         rationale=optional_text(entry.get("rationale"), f"{at}.rationale"),
         confidence=number(entry.get("confidence"), f"{at}.confidence", low=-1e9, high=1e9),
@@ -66,6 +68,7 @@ def parse_verdict(entry: dict[str, Any], at: str, kind: str, n: int) -> Preferen
         replicate=whole(entry.get("replicate"), f"{at}.replicate", high=MAX_COUNT) or 0,
         revision=whole(entry.get("revision"), f"{at}.revision", high=MAX_COUNT) or 0,
         is_simulated=flag(entry.get("simulated"), f"{at}.simulated") or False,
+        is_override=flag(entry.get("override"), f"{at}.override") or False,
         extra=_extra(entry, at, kind),
         origin=_origin(entry, at),
         created_at=moment(entry.get("created_at"), f"{at}.created_at"),
@@ -221,9 +224,11 @@ def verdict_entry(verdict: PreferenceRecord, *, provenance: bool) -> dict[str, A
         "revision": verdict.revision,
         "aspects": verdict.aspects,
         "ratings": verdict.ratings,
+        "reasons": verdict.reasons,
         "spans": verdict.spans,
         "rationale": verdict.rationale,
         "simulated": verdict.is_simulated,
+        "override": verdict.is_override,
         "extra": verdict.extra,
     }
     measured: dict[str, Any] = {

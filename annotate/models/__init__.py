@@ -1,12 +1,28 @@
 """The tables that everything rests on."""
 
 from annotate.models.annotator import Annotator
-from annotate.models.assignment import Assignment
+from annotate.models.assignment import Assignment, QueuePlace
 from annotate.models.audit import ApiToken, AuditEvent
-from annotate.models.comparison import Comparison, ComparisonResponse, Prompt, Response
+from annotate.models.comparison import (
+    Comparison,
+    ComparisonResponse,
+    Prompt,
+    Reservation,
+    Response,
+)
 from annotate.models.dataset import DatasetVersion, ImportJob, JobState, LabelRule
 from annotate.models.preference import Preference
 from annotate.models.project import Guideline, Membership, Project, Protocol
+from annotate.models.quality import (
+    Flag,
+    Gold,
+    GoldResult,
+    QualificationAttempt,
+    QualityAlarm,
+    QualityPolicy,
+    Review,
+    Workbench,
+)
 
 __all__ = [
     "Annotator",
@@ -16,6 +32,9 @@ __all__ = [
     "Comparison",
     "ComparisonResponse",
     "DatasetVersion",
+    "Flag",
+    "Gold",
+    "GoldResult",
     "Guideline",
     "ImportJob",
     "JobState",
@@ -25,5 +44,12 @@ __all__ = [
     "Project",
     "Prompt",
     "Protocol",
+    "QualificationAttempt",
+    "QualityAlarm",
+    "QualityPolicy",
+    "QueuePlace",
+    "Reservation",
     "Response",
+    "Review",
+    "Workbench",
 ]

@@ -1,6 +1,7 @@
 """Annotators: the humans and judges whose labels a project holds, treated alike."""
 
 from django.contrib.auth.models import User
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from annotate.models.project import Project
@@ -21,6 +22,10 @@ class Annotator(models.Model):
     )
     is_simulated = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_reason = models.CharField(max_length=300, blank=True, default="")
+    qualified_at = models.DateTimeField(null=True, blank=True)
+    skills = ArrayField(models.CharField(max_length=60), default=list, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

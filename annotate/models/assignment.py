@@ -20,10 +20,19 @@ class Assignment(models.Model):
         RETURNED = "returned", "Returned"
         EXPIRED = "expired", "Expired"
 
+    class Kind(models.TextChoices):
+        WORK = "work", "Work"
+        GOLD = "gold", "Known answer"
+        QUALIFICATION = "qualification", "Qualification"
+        REPEAT = "repeat", "Repeated"
+        REVIEW = "review", "Review"
+
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
     annotator = models.ForeignKey(Annotator, on_delete=models.CASCADE, related_name="assignments")
     state = models.CharField(max_length=12, choices=State, default=State.LIVE)
+    kind = models.CharField(max_length=14, choices=Kind, default=Kind.WORK)
+    replicate = models.PositiveSmallIntegerField(default=0)
     shown_order = ArrayField(models.PositiveSmallIntegerField())
     leased_at = models.DateTimeField()
     expires_at = models.DateTimeField()
@@ -39,10 +48,15 @@ class Assignment(models.Model):
                 condition=models.Q(state="live"),
             ),
             models.Index(fields=["annotator", "state"], name="assignment_by_annotator"),
+            models.Index(
+                fields=["annotator"],
+                name="assignment_toward_quota",
+                condition=models.Q(kind="work", state__in=["live", "submitted"]),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
-                fields=["comparison", "annotator"],
+                fields=["comparison", "annotator", "replicate"],
                 condition=models.Q(state__in=["live", "submitted", "skipped"]),
                 name="assignment_one_live_or_final",
             ),
@@ -58,3 +72,26 @@ class Assignment(models.Model):
     def is_expired(self, *, at: datetime) -> bool:
         """Whether a live lease has run out at the given time."""
         return self.state == self.State.LIVE and self.expires_at <= at
+
+
+class QueuePlace(models.Model):
+    """How far an annotator has come in the queue: before it nothing was left for them.
+
+    It only saves walking past what somebody has labelled already; docs/decisions/ tells how a slot
+    that comes back is never missed. ``rank`` is the negated priority.
+    """
+
+    annotator = models.OneToOneField(
+        Annotator, primary_key=True, on_delete=models.CASCADE, related_name="queue_place"
+    )
+    rank = models.FloatField()
+    comparison_id = models.BigIntegerField()
+    seen_xid = models.BigIntegerField(
+        help_text="Every transaction before this one had ended when the place was last moved."
+    )
+    protocol_id = models.BigIntegerField()
+    skills = ArrayField(models.CharField(max_length=60), default=list)
+    walked_at = models.DateTimeField(help_text="When the queue was last walked from its head.")
+
+    def __str__(self) -> str:
+        return f"{self.annotator_id} at {self.rank:g}/{self.comparison_id}"

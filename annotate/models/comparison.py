@@ -78,20 +78,21 @@ class Comparison(models.Model):
     wanted_labels = models.PositiveSmallIntegerField(default=1)
     open_slots = models.SmallIntegerField(default=1)
     priority = models.FloatField(default=0.0)
+    skill = models.CharField(
+        max_length=60, blank=True, default="", help_text="Only annotators with this skill get it."
+    )
+    is_reserved = models.BooleanField(
+        default=False, help_text="Only annotators to whom the owner gave it get it."
+    )
+    is_gold = models.BooleanField(
+        default=False,
+        help_text="Its answer is known; its labels measure people and leave no export.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ComparisonQuerySet.as_manager()
 
     class Meta:
-        indexes = [
-            models.Index(
-                models.F("project"),
-                models.F("priority").desc(),
-                models.F("id"),
-                name="comparison_queue",
-                condition=models.Q(open_slots__gt=0),
-            ),
-        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["project", "external_id"], name="comparison_external_id_once"
@@ -111,6 +112,26 @@ class Comparison(models.Model):
 
     def __str__(self) -> str:
         return self.external_id
+
+
+class Reservation(models.Model):
+    """A comparison that the owner gave to one annotator by hand."""
+
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="reservations"
+    )
+    annotator = models.ForeignKey(
+        "annotate.Annotator", on_delete=models.CASCADE, related_name="reservations"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["comparison", "annotator"], name="reservation_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.comparison_id} for {self.annotator_id}"
 
 
 class ComparisonResponse(models.Model):

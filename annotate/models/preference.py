@@ -16,6 +16,18 @@ class PreferenceQuerySet(models.QuerySet["Preference"]):
         """Rows that no later correction replaces."""
         return self.filter(superseded_by__isnull=True)
 
+    def votes(self) -> "PreferenceQuerySet":
+        """Rows that labels are made of.
+
+        Known answers and repeated questions measure people and make no label; where a reviewer
+        has decided, people's votes give way to that verdict.
+        """
+        decided = Preference.objects.filter(is_override=True).values("comparison")
+        is_vote = models.Q(is_override=True) | ~models.Q(annotator__kind=Annotator.Kind.HUMAN)
+        return self.filter(
+            is_vote | ~models.Q(comparison__in=decided), comparison__is_gold=False, replicate=0
+        )
+
     def human(self) -> "PreferenceQuerySet":
         """Verdicts of humans."""
         return self.filter(annotator__kind=Annotator.Kind.HUMAN)
@@ -66,6 +78,10 @@ class Preference(models.Model):
     active_ms = models.PositiveBigIntegerField(null=True, blank=True)
     cost_usd = models.DecimalField(max_digits=12, decimal_places=6, default=0)
     source = models.CharField(max_length=12, choices=Source)
+    reasons = models.JSONField(default=dict, blank=True)
+    is_override = models.BooleanField(
+        default=False, help_text="A reviewer's verdict, which label rules put above votes."
+    )
     replicate = models.PositiveSmallIntegerField(default=0)
     idempotency_key = models.UUIDField()
     supersedes = models.OneToOneField(
@@ -79,6 +95,11 @@ class Preference(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["annotator", "created_at"], name="preference_by_annotator"),
+            models.Index(
+                fields=["annotator"],
+                name="preference_given",
+                condition=models.Q(supersedes__isnull=True),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

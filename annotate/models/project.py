@@ -6,6 +6,19 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 SCALES = (2, 3, 4, 5, 7, 8)
+RATING_SCALES = (0, 2, 3, 4, 5, 7, 10)
+FLAGS = ("unsafe", "pii", "broken", "off_topic", "other")
+SKIP_REASONS = ("too_hard", "not_my_field", "broken", "other")
+
+
+def default_flags() -> list[str]:
+    """The flags that a new protocol offers."""
+    return list(FLAGS)
+
+
+def default_skip_reasons() -> list[str]:
+    """The skip reasons that a new protocol offers."""
+    return list(SKIP_REASONS)
 
 
 class Project(models.Model):
@@ -77,6 +90,15 @@ class Protocol(models.Model):
         OPTIONAL = "optional", "Optional"
         REQUIRED = "required", "Required"
 
+    class RationaleWhen(models.TextChoices):
+        AFTER = "after", "After the verdict"
+        BEFORE = "before", "Before the verdict"
+
+    class SkipPolicy(models.TextChoices):
+        OTHERS = "others", "Somebody else gets it"
+        ME = "me", "It comes back to the same person later"
+        NOBODY = "nobody", "Nobody gets it again"
+
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="protocols")
     version = models.PositiveIntegerField()
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.PAIRWISE)
@@ -86,11 +108,46 @@ class Protocol(models.Model):
     allow_tie = models.BooleanField(default=True)
     allow_both_bad = models.BooleanField(default=True)
     allow_cannot_judge = models.BooleanField(default=False)
-    aspects = models.JSONField(default=list, blank=True)
+    aspects = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='List of {"key", "name", "ask": "strength" | "rating" | "both", "reasons": []}.',
+    )
+    rating_points = models.PositiveSmallIntegerField(
+        default=0, choices=[(n, f"{n} points" if n else "No ratings") for n in RATING_SCALES]
+    )
+    span_categories = models.JSONField(
+        default=list, blank=True, help_text='List of {"key", "name"}; empty: no highlights.'
+    )
+    flags = models.JSONField(default=default_flags, blank=True)
+    skip_reasons = models.JSONField(default=default_skip_reasons, blank=True)
+    skip_policy = models.CharField(max_length=8, choices=SkipPolicy, default=SkipPolicy.OTHERS)
     rationale = models.CharField(max_length=16, choices=Rationale, default=Rationale.OPTIONAL)
+    rationale_when = models.CharField(
+        max_length=8, choices=RationaleWhen, default=RationaleWhen.AFTER
+    )
     rationale_min_chars = models.PositiveSmallIntegerField(default=0)
     overlap = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(50)]
+    )
+    overlap_max = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(50)],
+        help_text="Ask up to this many people while their votes do not settle it; 0: never more.",
+    )
+    settle_lead = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(10)],
+        help_text="Votes settle a comparison when the leading verdict is this many votes ahead.",
+    )
+    settle_with_judges = models.BooleanField(
+        default=False, help_text="Count a judge's standing verdict as one vote when settling."
+    )
+    quota = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Most labels that one person may give here; empty: no limit.",
     )
     lease_seconds = models.PositiveIntegerField(
         default=900, validators=[MinValueValidator(30), MaxValueValidator(86_400)]
@@ -108,6 +165,13 @@ class Protocol(models.Model):
             models.CheckConstraint(
                 condition=models.Q(lease_seconds__gte=30), name="protocol_lease_min"
             ),
+            models.CheckConstraint(
+                condition=models.Q(overlap_max=0) | models.Q(overlap_max__gte=models.F("overlap")),
+                name="protocol_overlap_max_not_below_overlap",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(rating_points__in=RATING_SCALES), name="protocol_rating_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -117,6 +181,11 @@ class Protocol(models.Model):
     def max_strength(self) -> int:
         """The largest absolute strength on this scale (2 for five points)."""
         return self.scale_points // 2
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether unsettled comparisons are given to more people."""
+        return self.overlap_max > self.overlap
 
     @property
     def has_midpoint(self) -> bool:
@@ -156,6 +225,7 @@ class Membership(models.Model):
 
     class Role(models.TextChoices):
         OWNER = "owner", "Owner"
+        REVIEWER = "reviewer", "Reviewer"
         ANNOTATOR = "annotator", "Annotator"
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")

@@ -5,11 +5,19 @@ from string import ascii_uppercase
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from annotate.models import Annotator, Assignment, Comparison, Preference
+from annotate.models import (
+    Annotator,
+    Assignment,
+    ComparisonResponse,
+    GoldResult,
+    Preference,
+    Protocol,
+    QualityPolicy,
+)
 
-OPEN_COUNTED_TO = 1_000
+OPEN_COUNTED_TO = 200
 
 
 @dataclass(frozen=True)
@@ -23,44 +31,91 @@ class AnnotatorProgress:
     open: int
     median_ms: int | None
 
+    @property
+    def median_s(self) -> float | None:
+        """The median in seconds."""
+        return None if self.median_ms is None else self.median_ms / 1000
+
+
+# The walk starts at the annotator's place in the queue, before which nothing was left for them, and
+# ends after OPEN_COUNTED_TO rows. What they hold has no open slot any more, yet is theirs to do.
+_PROGRESS_SQL = """
+SELECT
+    (SELECT count(*) FROM annotate_preference p
+     WHERE p.annotator_id = a.id AND p.supersedes_id IS NULL),
+    (SELECT count(*) FROM (
+        SELECT 1 FROM annotate_comparison c
+        WHERE c.project_id = a.project_id AND c.open_slots > 0 AND NOT c.is_reserved
+          AND NOT c.is_gold AND c.skill = ANY(ARRAY['']::varchar[] || a.skills)
+          AND (- c.priority, c.id)
+              >= (COALESCE(q.rank, '-infinity'), COALESCE(q.comparison_id, 0))
+          AND NOT EXISTS (
+              SELECT 1 FROM annotate_assignment s
+              WHERE s.comparison_id = c.id AND s.annotator_id = a.id AND s.replicate = 0
+                AND s.state IN ('submitted', 'skipped'))
+          AND NOT EXISTS (
+              SELECT 1 FROM annotate_preference p
+              WHERE p.comparison_id = c.id AND p.annotator_id = a.id AND p.replicate = 0
+                AND p.supersedes_id IS NULL)
+        LIMIT %(most)s) AS waiting)
+    + (SELECT count(*) FROM annotate_assignment s
+       JOIN annotate_comparison c ON c.id = s.comparison_id
+       WHERE s.annotator_id = a.id AND s.state = 'live'
+         AND (c.open_slots = 0 OR c.is_reserved OR c.is_gold)),
+    (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY active_ms) FROM (
+        SELECT p.active_ms FROM annotate_preference p
+        WHERE p.annotator_id = a.id AND p.active_ms IS NOT NULL
+        ORDER BY p.created_at DESC LIMIT 100) AS latest)
+FROM annotate_annotator a LEFT JOIN annotate_queueplace q ON q.annotator_id = a.id
+WHERE a.id = %(annotator)s
+"""
+
 
 def annotator_progress(*, annotator: Annotator) -> AnnotatorProgress:
     """Count the annotator's own labels and what is left in the queue."""
-    mine = Preference.objects.filter(annotator=annotator)
-    waiting = (
-        Comparison.objects.open()
-        .filter(project_id=annotator.project_id)
-        .exclude(preferences__annotator=annotator)
-    )
-    # What this annotator holds has no open slot any more, yet it is still theirs to do.
-    held = Assignment.objects.filter(
-        annotator=annotator, state=Assignment.State.LIVE, comparison__open_slots=0
-    ).count()
-    return AnnotatorProgress(
-        done=mine.filter(supersedes__isnull=True).count(),
-        open=waiting[:OPEN_COUNTED_TO].count() + held,
-        median_ms=_median_active_ms(annotator),
-    )
-
-
-def _median_active_ms(annotator: Annotator) -> int | None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY active_ms) FROM ("
-            " SELECT active_ms FROM annotate_preference"
-            " WHERE annotator_id = %s AND active_ms IS NOT NULL"
-            " ORDER BY created_at DESC LIMIT 100) AS latest",
-            [annotator.pk],
+        cursor.execute(_PROGRESS_SQL, {"annotator": annotator.pk, "most": OPEN_COUNTED_TO})
+        done, waiting, median = cursor.fetchone()
+    return AnnotatorProgress(done, waiting, None if median is None else round(median))
+
+
+def work_is_with_others(*, annotator: Annotator) -> bool:
+    """Whether somebody holds a comparison that may yet come back for this annotator."""
+    State = Assignment.State
+    mine = Assignment.objects.filter(
+        comparison=OuterRef("comparison"),
+        annotator=annotator,
+        state__in=(State.SUBMITTED, State.SKIPPED),
+    )
+    held = Assignment.objects.filter(
+        annotator__project_id=annotator.project_id,
+        state=State.LIVE,
+        kind=Assignment.Kind.WORK,
+        comparison__is_reserved=False,
+        comparison__skill__in=["", *annotator.skills],
+    )
+    return held.exclude(annotator=annotator).exclude(Exists(mine)).exists()
+
+
+def shown_texts(*, assignment: Assignment) -> list[str]:
+    """The raw texts of the responses in the order in which they are shown."""
+    texts = dict(
+        ComparisonResponse.objects.filter(comparison_id=assignment.comparison_id).values_list(
+            "position", "response__text"
         )
-        (median,) = cursor.fetchone()
-    return None if median is None else round(median)
+    )
+    return [texts[position] for position in assignment.shown_order]
 
 
 def given_verdict(*, assignment: Assignment) -> dict[str, Any] | None:
     """Return the annotator's standing verdict in the order in which responses were shown."""
     preference = (
         Preference.objects.current()
-        .filter(comparison_id=assignment.comparison_id, annotator_id=assignment.annotator_id)
+        .filter(
+            comparison_id=assignment.comparison_id,
+            annotator_id=assignment.annotator_id,
+            replicate=assignment.replicate,
+        )
         .first()
     )
     if preference is None:
@@ -72,23 +127,53 @@ def given_verdict(*, assignment: Assignment) -> dict[str, Any] | None:
         "strength": sign * (preference.strength or 0),
         "ranking": [preference.ranking[index] for index in shown] if preference.ranking else None,
         "aspects": {key: sign * value for key, value in preference.aspects.items()},
+        "ratings": {
+            key: [row[index] for index in shown] for key, row in preference.ratings.items()
+        },
+        "spans": [{**span, "response": shown.index(span["response"])} for span in preference.spans],
+        "reasons": preference.reasons,
         "rationale": preference.rationale,
     }
 
 
 def verdict_as_shown(preference: Preference) -> str:
-    """A pairwise verdict in the words of the screen on which it was given."""
+    """A verdict in the words of the screen on which it was given."""
     shown = preference.shown_order
     if preference.verdict != Preference.Verdict.RANKED or not preference.ranking or not shown:
         return str(Preference.Verdict(preference.verdict).label)
     ranks = [preference.ranking[index] for index in shown]
-    if len(ranks) > 2:
-        return " > ".join(
-            ascii_uppercase[i] for i in sorted(range(len(ranks)), key=ranks.__getitem__)
-        )
+    if preference.protocol.kind != Protocol.Kind.PAIRWISE or len(ranks) > 2:
+        return _order_in_words(ranks)
     side = "AB"[ranks.index(0)]
     strength, most = abs(preference.strength or 0), preference.protocol.max_strength
     return f"{side} better, {strength:g} of {most}" if strength else f"{side} better"
+
+
+def _order_in_words(ranks: list[int]) -> str:
+    """Ranks per shown response as ``B > A = C``."""
+    tiers = [
+        " = ".join(ascii_uppercase[place] for place, rank in enumerate(ranks) if rank == level)
+        for level in sorted(set(ranks))
+    ]
+    return " > ".join(tiers)
+
+
+@dataclass(frozen=True)
+class GoldAgreement:
+    """How often somebody gave the known answer."""
+
+    n_correct: int
+    n_comparisons: int
+
+
+def own_gold_agreement(*, annotator: Annotator) -> GoldAgreement | None:
+    """The annotator's agreement with known answers, where the owner lets them know of these."""
+    policy = QualityPolicy.objects.filter(project_id=annotator.project_id).first()
+    if policy is None or policy.gold_feedback == QualityPolicy.Feedback.NEVER:
+        return None
+    results = GoldResult.objects.filter(annotator=annotator)
+    counted = results.aggregate(n=Count("pk"), right=Count("pk", filter=Q(is_correct=True)))
+    return GoldAgreement(n_correct=counted["right"], n_comparisons=counted["n"])
 
 
 def own_labels(*, annotator: Annotator) -> QuerySet[Preference]:

@@ -8,43 +8,65 @@ from typing import Any
 from django.db.models import Max
 
 from annotate.formats.base import ComparisonRecord, PreferenceRecord, ResponseRecord
-from annotate.models import Comparison, ComparisonResponse, DatasetVersion, Preference, Project
+from annotate.models import (
+    Assignment,
+    Comparison,
+    ComparisonResponse,
+    DatasetVersion,
+    Gold,
+    Preference,
+    Project,
+)
 
 CHUNK = 1_000
 ORIGIN_KEY = "origin"
+MEASURING = (
+    Assignment.Kind.GOLD,
+    Assignment.Kind.QUALIFICATION,
+    Assignment.Kind.REPEAT,
+)
 
 _PREFERENCE_FIELDS = (
     "comparison_id", "pk", "supersedes_id", "annotator__name", "annotator__kind",
-    "annotator__is_simulated", "verdict", "ranking", "strength", "aspects", "ratings", "spans",
+    "annotator__is_simulated", "verdict", "ranking", "strength", "aspects", "ratings", "reasons",
+    "spans",
     "rationale", "confidence", "probability", "shown_order", "active_ms", "replicate", "extra",
-    "source", "protocol__version", "cost_usd", "created_at",
+    "source", "protocol__version", "cost_usd", "created_at", "is_override",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DatasetCut:
-    """The last rows that belong to a selection; both tables only grow."""
+    """The last rows that belong to a selection; the tables only grow.
+
+    Comparisons whose answer was known by ``last_gold_id`` are left out: they measure people.
+    """
 
     last_comparison_id: int
     last_preference_id: int
+    last_gold_id: int = 0
 
 
 def dataset_cut(*, project: Project) -> DatasetCut:
     """The cut that takes in everything that is committed now."""
     comparisons = Comparison.objects.filter(project=project).aggregate(last=Max("pk"))
     preferences = Preference.objects.filter(comparison__project=project).aggregate(last=Max("pk"))
-    return DatasetCut(comparisons["last"] or 0, preferences["last"] or 0)
+    golds = Gold.objects.filter(comparison__project=project).aggregate(last=Max("pk"))
+    return DatasetCut(comparisons["last"] or 0, preferences["last"] or 0, golds["last"] or 0)
 
 
 def cut_of(version: DatasetVersion) -> DatasetCut:
     """The cut at which a version was frozen."""
-    return DatasetCut(version.last_comparison_id, version.last_preference_id)
+    last_gold_id = version.manifest.get("last_gold_id", 0)
+    return DatasetCut(version.last_comparison_id, version.last_preference_id, last_gold_id)
 
 
 def records_stream(*, project: Project, cut: DatasetCut) -> Iterator[ComparisonRecord]:
     """Yield the comparisons of a cut by ascending id, a thousand in memory at a time."""
     last = 0
-    within = Comparison.objects.filter(project=project, pk__lte=cut.last_comparison_id)
+    within = Comparison.objects.filter(project=project, pk__lte=cut.last_comparison_id).exclude(
+        gold__pk__lte=cut.last_gold_id
+    )
     while True:
         rows = within.filter(pk__gt=last).order_by("pk")
         fields = ("pk", "external_id", "criterion", "metadata", "prompt__turns")
@@ -93,8 +115,9 @@ def _responses(pks: list[int]) -> dict[int, list[ResponseRecord]]:
 def preferences_of(
     *, comparison_ids: list[int], cut: DatasetCut | None = None
 ) -> dict[int, list[PreferenceRecord]]:
-    """The verdicts on the given comparisons, oldest first."""
+    """The verdicts on the given comparisons, oldest first, without those that measure people."""
     rows = Preference.objects.filter(comparison_id__in=comparison_ids).order_by("pk")
+    rows = rows.exclude(assignment__kind__in=MEASURING)
     if cut is not None:
         rows = rows.filter(pk__lte=cut.last_preference_id)
     found: defaultdict[int, list[PreferenceRecord]] = defaultdict(list)
@@ -108,9 +131,9 @@ def preferences_of(
 
 def _preference(row: tuple[Any, ...]) -> PreferenceRecord:
     (
-        annotator, kind, is_simulated, verdict, ranking, strength, aspects, ratings, spans,
+        annotator, kind, is_simulated, verdict, ranking, strength, aspects, ratings, reasons, spans,
         rationale, confidence, probability, shown_order, active_ms, replicate, extra, source,
-        protocol_version, cost_usd, created_at,
+        protocol_version, cost_usd, created_at, is_override,
     ) = row  # fmt: skip
     own = {"source": source, "protocol_version": protocol_version}
     if cost_usd:
@@ -125,6 +148,7 @@ def _preference(row: tuple[Any, ...]) -> PreferenceRecord:
         strength=strength,
         aspects=aspects,
         ratings=ratings,
+        reasons=reasons,
         spans=spans,
         rationale=rationale,
         confidence=confidence,
@@ -133,6 +157,7 @@ def _preference(row: tuple[Any, ...]) -> PreferenceRecord:
         active_ms=active_ms,
         replicate=replicate,
         is_simulated=is_simulated,
+        is_override=is_override,
         extra={key: value for key, value in extra.items() if key != ORIGIN_KEY},
         origin=origin,
         created_at=created_at,

@@ -96,7 +96,7 @@ def _comparison(
     overlap = target.protocol.overlap
     # The same count as `comparisons_recount`: corrections and replicates take no slot.
     n_human = sum(
-        label.kind == "human" and not label.revision and not label.replicate
+        label.kind == "human" and not (label.revision or label.replicate or label.is_override)
         for label in record.preferences
     )
     return {
@@ -110,6 +110,9 @@ def _comparison(
         "wanted_labels": overlap,
         "open_slots": max(0, overlap - n_human),
         "priority": 0.0,
+        "skill": "",
+        "is_reserved": False,
+        "is_gold": False,
         "created_at": now,
     }
 
@@ -210,6 +213,7 @@ def _preference(target: ImportTarget, label: PreferenceRecord, now: datetime) ->
         "aspects": label.aspects,
         "ratings": label.ratings,
         "spans": label.spans,
+        "reasons": label.reasons,
         "rationale": label.rationale,
         "confidence": label.confidence,
         "probability": label.probability,
@@ -219,6 +223,7 @@ def _preference(target: ImportTarget, label: PreferenceRecord, now: datetime) ->
         "cost_usd": 0,
         "source": (Source.SIMULATED if label.is_simulated else Source.IMPORT).value,
         "replicate": label.replicate,
+        "is_override": label.is_override,
         "extra": {**label.extra, **origin},
         "created_at": label.created_at or now,
     }

@@ -19,7 +19,9 @@ RESERVED_SLUGS = frozenset({"new"})
 LOCKED_AT_ONCE = 5_000
 ASKED = (
     "kind", "scale_points", "allow_tie", "allow_both_bad", "allow_cannot_judge", "aspects",
-    "rationale", "rationale_min_chars", "overlap", "lease_seconds",
+    "rating_points", "span_categories", "flags", "skip_reasons", "skip_policy", "rationale",
+    "rationale_when", "rationale_min_chars", "overlap", "overlap_max", "settle_lead",
+    "settle_with_judges", "quota", "lease_seconds",
 )  # fmt: skip
 
 
@@ -31,10 +33,20 @@ class ProtocolFields(TypedDict, total=False):
     allow_tie: bool
     allow_both_bad: bool
     allow_cannot_judge: bool
-    aspects: list[dict[str, str]]
+    aspects: list[dict[str, Any]]
+    rating_points: int
+    span_categories: list[dict[str, str]]
+    flags: list[str]
+    skip_reasons: list[str]
+    skip_policy: str
     rationale: str
+    rationale_when: str
     rationale_min_chars: int
     overlap: int
+    overlap_max: int
+    settle_lead: int
+    settle_with_judges: bool
+    quota: int | None
     lease_seconds: int
 
 

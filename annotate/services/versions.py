@@ -77,6 +77,7 @@ class DatasetSummary:
             "licences": dict(self.licences),
             "last_comparison_id": cut.last_comparison_id,
             "last_preference_id": cut.last_preference_id,
+            "last_gold_id": cut.last_gold_id,
         }
 
 

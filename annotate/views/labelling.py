@@ -11,7 +11,14 @@ from django.views.decorators.http import require_safe
 
 from annotate.access import Access, get_annotator_for, get_project_for
 from annotate.rendering import markdown_to_html
-from annotate.selectors.labelling import own_labels, verdict_as_shown
+from annotate.selectors.labelling import (
+    annotator_progress,
+    own_gold_agreement,
+    own_labels,
+    verdict_as_shown,
+)
+from annotate.selectors.protocols import protocol_shape
+from annotate.services.workbench import ALL_ACTIONS, keys_of
 from annotate.views.common import page_context
 
 ANY_ASSIGNMENT = UUID(int=0)
@@ -33,8 +40,11 @@ def label(request: HttpRequest, slug: str) -> HttpResponse:
 def history(request: HttpRequest, slug: str) -> HttpResponse:
     """List the annotator's own labels, newest first."""
     access = get_project_for(request.user, slug)
-    labels = own_labels(annotator=get_annotator_for(access))
+    annotator = get_annotator_for(access)
+    labels = own_labels(annotator=annotator)
     context = page_context(access, nav="label")
+    context["progress"] = annotator_progress(annotator=annotator)
+    context["gold"] = own_gold_agreement(annotator=annotator)
     page = Paginator(labels, 50).get_page(request.GET.get("page"))
     context["page_obj"] = page
     context["rows"] = [(label, verdict_as_shown(label)) for label in page]
@@ -48,17 +58,11 @@ def _config(access: Access) -> dict[str, object]:
     return {
         "project": {"slug": slug, "name": project.name},
         "user": access.user.get_username(),
-        "protocol": {
-            "version": protocol.version,
-            "kind": protocol.kind,
-            "scale_points": protocol.scale_points,
-            "allow_tie": protocol.allow_tie,
-            "allow_both_bad": protocol.allow_both_bad,
-            "allow_cannot_judge": protocol.allow_cannot_judge,
-            "rationale": protocol.rationale,
-            "rationale_min_chars": protocol.rationale_min_chars,
-            "aspects": protocol.aspects,
-            "lease_seconds": protocol.lease_seconds,
+        "protocol": protocol_shape(protocol),
+        "keys": {
+            "url": reverse("annotate_api:workbench-keys"),
+            "own": keys_of(user=access.user),
+            "actions": [{"action": name, **vars(action)} for name, action in ALL_ACTIONS.items()],
         },
         "urls": {
             "next": reverse("annotate_api:assignment-next", args=[slug]),

@@ -12,7 +12,9 @@ from annotate.errors import ApplicationError
 from annotate.forms import ProjectForm
 from annotate.selectors.labelling import annotator_progress
 from annotate.selectors.projects import failed_imports, people_active, spend
+from annotate.selectors.quality import alarms_open, flags_open, reviews_open
 from annotate.services.projects import project_create
+from annotate.services.qualification import qualification_state
 from annotate.views.common import authenticated, page_context
 
 
@@ -48,7 +50,10 @@ def project_home(request: HttpRequest, slug: str) -> HttpResponse:
     access = get_project_for(request.user, slug)
     context = page_context(access, nav="home")
     if not access.is_owner:
-        context["progress"] = annotator_progress(annotator=get_annotator_for(access))
+        annotator = get_annotator_for(access)
+        context["progress"] = annotator_progress(annotator=annotator)
+        context["annotator"] = annotator
+        context["test"] = qualification_state(annotator=annotator)
         return render(request, "annotate/project_home_annotator.html", context)
     stages = loop.stages_of(access.project)
     context |= {
@@ -57,5 +62,8 @@ def project_home(request: HttpRequest, slug: str) -> HttpResponse:
         "spend": spend(project=access.project),
         "people": people_active(project=access.project),
         "n_failed_imports": failed_imports(project=access.project),
+        "alarms": alarms_open(project=access.project)[:5],
+        "n_flags": flags_open(project=access.project).count(),
+        "n_reviews": reviews_open(project=access.project).count(),
     }
     return render(request, "annotate/project_home.html", context)

@@ -6,14 +6,17 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from annotate.access import Access, get_api_token_for, get_owned_project_for
 from annotate.errors import ApplicationError
-from annotate.forms import GuidelineForm, MemberForm, MoneyForm, ProtocolForm, TokenForm
+from annotate.forms import GuidelineForm, MemberForm, MoneyForm, TokenForm
+from annotate.models import Protocol
+from annotate.protocol_forms import ProtocolForm
+from annotate.selectors.protocols import protocol_shape
 from annotate.services.projects import (
     guideline_change,
     member_add,
@@ -70,9 +73,26 @@ def protocol_save(request: HttpRequest, slug: str) -> HttpResponse:
     form = ProtocolForm(request.POST)
     if not form.is_valid():
         return _refused(request, access, "protocol_form", form)
-    protocol = protocol_change(project=access.project, user=access.user, **form.cleaned_data)
+    try:
+        protocol = protocol_change(project=access.project, user=access.user, **form.cleaned_data)
+    except ApplicationError as error:
+        return _refused(request, access, "protocol_form", form, error)
     messages.success(request, f"Protocol version {protocol.version} is in force.")
     return redirect("annotate:settings", slug)
+
+
+@require_POST
+@login_required
+def protocol_preview(request: HttpRequest, slug: str) -> HttpResponse:
+    """Tell what the workspace would show for the form as it stands, or what is wrong with it."""
+    access = get_owned_project_for(request.user, slug)
+    form = ProtocolForm(request.POST)
+    if not form.is_valid():
+        errors = [*form.non_field_errors(), *(words[0] for words in form.errors.values())]
+        return JsonResponse({"errors": list(dict.fromkeys(map(str, errors)))}, status=422)
+    version = access.project.protocol.version + 1
+    protocol = Protocol(project=access.project, version=version, **form.cleaned_data)
+    return JsonResponse({"protocol": protocol_shape(protocol)})
 
 
 @require_POST

@@ -180,8 +180,10 @@ def _reward_model_create(
 
 def _labelled(project: Project, kinds: Sequence[str]) -> list[tuple[int, str]]:
     """Comparisons that somebody of these kinds ranked, each with its prompt's hash."""
-    rows = Preference.objects.current().filter(
-        comparison__project=project, annotator__kind__in=kinds, ranking__isnull=False
+    rows = (
+        Preference.objects.current()
+        .votes()
+        .filter(comparison__project=project, annotator__kind__in=kinds, ranking__isnull=False)
     )
     pairs = rows.order_by().values_list("comparison_id", "comparison__prompt__content_hash")
     return list(pairs.distinct())

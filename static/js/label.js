@@ -1,19 +1,22 @@
 // The labelling workspace: joins screen, task, leases, outbox and keys. One comparison is open, one is fetched ahead;
 // a verdict goes to the outbox on disk first, then the next comparison is shown, then the outbox sends.
 import { Refused, Unreachable, assignmentUrl, newKey } from "./label/api.js";
+import { commandsOf } from "./label/commands.js";
 import { Drafts } from "./label/drafts.js";
 import { listen } from "./label/keys.js";
 import { Leases } from "./label/leases.js";
-import { PairwiseTask } from "./label/pairwise.js";
+import { Highlights } from "./label/highlight.js";
+import { KeyMap } from "./label/keymap.js";
+import { Menus } from "./label/menu.js";
 import { Outbox } from "./label/queue.js";
-import { SkipMenu } from "./label/skip.js";
+import { listenToServer } from "./label/replies.js";
 import { openStore } from "./label/store.js";
+import { TASKS } from "./label/tasks.js";
 import { ActiveTimer } from "./label/timer.js";
 import { Screen } from "./label/view.js";
 import { SAY } from "./label/words.js";
 import { say } from "./status.js";
 
-const TASKS = { pairwise: PairwiseTask };
 const SETTLE_MS = 300; // a verdict this soon after a comparison appears was meant for the one before
 const RETRY_MS = 5000;
 
@@ -37,18 +40,37 @@ class Workspace {
   }
 
   buildTask() {
-    const find = this.screen.find;
-    const places = { points: find("points"), others: find("others"), extras: find("extras") };
-    this.task = new TASKS[this.config.protocol.kind](this.config.protocol, places, {
+    const { screen, config } = this;
+    const { find } = screen;
+    const places = {
+      points: find("points"),
+      others: find("others"),
+      extras: find("extras"),
+      before: find("before"),
+      paneFields: (side) => screen.paneFields(side),
+    };
+    this.task = new TASKS[config.protocol.kind](config.protocol, places, {
       onChoose: (again) => this.chosen(again),
       onEdit: (state) => this.drafts.save(this.current.item, state),
-      onLocked: () => say(SAY.seeBoth, "warn"),
+      onLocked: (text, focus) => this.point({ text, focus }, "warn"),
+      onSay: say,
+      onCurrent: (side) => screen.choose(side),
     });
+    this.highlights = new Highlights(config.protocol.span_categories, find("highlights"), {
+      task: this.task,
+      raws: () => screen.raws,
+      onSay: say,
+      onLeave: () => this.focusVerdicts(),
+    });
+    find("highlight").hidden = !this.highlights.offered;
     this.root.toggleAttribute("data-immediate", this.task.immediate);
-    find("last-point").textContent = this.task.strengths.length;
-    this.skipMenu = new SkipMenu(find("skip-menu"), find("skip"), (reason) => this.skip(reason));
-    find("guideline-text").innerHTML = this.config.guideline_html; // sanitised by the server
-    this.screen.onSeen = (seen) => this.task.lock(!seen);
+    find("guideline-text").innerHTML = config.guideline_html; // sanitised by the server
+    screen.onSeen = (seen) => this.task.lock(!seen);
+    this.menus = new Menus(find, config.protocol, {
+      skip: (reason) => this.skip(reason),
+      flag: (reason) => this.flag(reason),
+    });
+    this.keyMap = new KeyMap(config.keys, document.getElementById("keys"));
   }
 
   // ---- events ----
@@ -58,72 +80,36 @@ class Workspace {
     find("undo").addEventListener("click", () => this.undo());
     find("send").addEventListener("click", () => this.submit());
     find("again").addEventListener("click", () => this.advance());
+    find("highlight").addEventListener("click", () => this.togglePlain());
+    find("feedback").addEventListener("close", () => this.timer.restart());
     for (const button of document.querySelectorAll("[data-toggle]")) {
       button.addEventListener("click", () => this.toggle(button.dataset.toggle));
     }
-    this.outbox.addEventListener("changed", () => this.tellOutbox());
-    this.outbox.addEventListener("sent", ({ detail }) => this.sent(detail));
-    this.outbox.addEventListener("refused", ({ detail }) => this.refused(detail));
+    listenToServer(this);
     addEventListener("pageshow", (event) => event.persisted && location.reload());
-    listen({
-      actions: this.actions(),
-      onDigit: (digit) => this.digit(digit),
-      inField: (event) => this.inField(event),
-    });
+    listen(commandsOf(this));
   }
 
-  actions() {
-    const { screen, task } = this;
-    return {
-      Enter: () => this.submit() ?? true,
-      Escape: () => this.closeSkipMenu(),
-      "?": () => document.getElementById("keys").showModal() ?? true,
-      u: () => this.undo() ?? true,
-      s: () => this.askSkip(),
-      x: () => !this.isSettling() && task.cannotJudge(),
-      w: () => task.writeWhy(),
-      j: () => task.move(1),
-      k: () => task.move(-1),
-      p: () => screen.collapsePrompt(!screen.collapsed),
-      g: () => this.toggle("guidelines"),
-      d: () => this.toggle("diff"),
-      y: () => this.toggle("sync"),
-      ArrowLeft: (event) => !event.target.matches(".scrolls-x") && screen.focusSide(0),
-      ArrowRight: (event) => !event.target.matches(".scrolls-x") && screen.focusSide(1),
-      ...this.scrolling(),
-    };
-  }
-
-  // Both texts scroll unless one has the focus: then the browser scrolls that one.
-  scrolling() {
-    const by = (share) => (event) =>
-      !event.target.closest(".scrolls") && this.screen.scrollBy(event.shiftKey ? -share : share);
-    return { ArrowDown: by(0.12), ArrowUp: by(-0.12), PageDown: by(0.85), PageUp: by(-0.85), " ": by(0.85) };
-  }
-
-  digit(digit) {
-    if (this.skipMenu.isOpen) return this.skipMenu.press(digit);
-    if (!this.current || this.isSettling()) return true;
-    return this.task.press(digit);
-  }
-
-  askSkip() {
-    if (this.current?.revise) say(SAY.noSkip);
-    else if (this.current) this.skipMenu.toggle();
+  openMenu(name) {
+    if (name === "skip" && this.current?.revise) say(SAY.noSkip);
+    else if (this.current) this.menus.open(name);
     return true;
   }
 
-  closeSkipMenu() {
-    this.skipMenu.toggle(false);
+  closeMenus() {
+    this.menus.close();
     this.focusVerdicts();
     return true;
   }
 
-  inField(event) {
-    if (event.key === "Escape") this.focusVerdicts();
-    if (event.key !== "Enter" || event.shiftKey) return;
-    event.preventDefault();
-    this.submit();
+  togglePlain() {
+    if (!this.highlights.offered || !this.current) return false;
+    this.screen.setPlain(!this.screen.plain);
+    this.screen.find("highlight").setAttribute("aria-pressed", String(this.screen.plain));
+    say(this.screen.plain ? SAY.highlightOn : SAY.highlightOff);
+    if (this.screen.plain) this.screen.raws[0].focus({ preventScroll: true });
+    else this.focusVerdicts();
+    return true;
   }
 
   toggle(name) {
@@ -131,6 +117,16 @@ class Workspace {
       this.screen.toggle(name) || { sync: this.screen.toggles.sync ? SAY.syncOn : SAY.syncOff }[name];
     if (words) say(words);
     return true;
+  }
+
+  get busy() {
+    return this.isBusy;
+  }
+
+  set busy(isBusy) {
+    this.isBusy = isBusy;
+    clearTimeout(this.settled);
+    this.root.dataset.ready = "false";
   }
 
   isSettling() {
@@ -142,7 +138,7 @@ class Workspace {
   async start() {
     if (!this.store.durable) this.warnOfLoss();
     await this.outbox.recount();
-    for (const row of await this.outbox.rows()) this.leases.away.add(row.assignment);
+    for (const row of await this.outbox.rows()) if (row.closes) this.leases.away.add(row.assignment);
     this.outbox.start();
     const asked = new URLSearchParams(location.search).get("revise");
     await (asked ? this.openAsked(asked) : this.advance());
@@ -185,11 +181,18 @@ class Workspace {
     try {
       const item = (await ahead) ?? (await this.leases.next());
       const id = item.assignment?.id;
+      if (item.protocol_version > this.config.protocol.version) return this.reload();
       const alive = !id || !this.leases.isExpired(id) || (await this.leases.renew(id));
       return alive ? item : await this.leases.next();
     } finally {
       clearTimeout(soon);
     }
+  }
+
+  // The owner asks otherwise now. Nothing may be shown on the way out: the promise stays open.
+  reload() {
+    location.reload();
+    return new Promise(() => {});
   }
 
   fetchAhead() {
@@ -202,7 +205,10 @@ class Workspace {
     const draft = await this.drafts.read(entry.item);
     this.current = entry;
     this.screen.show(entry.item);
-    this.task.show(draft ?? entry.draft ?? entry.before ?? {});
+    const { responses } = entry.item.comparison;
+    this.task.show(draft ?? entry.draft ?? entry.before ?? {}, responses.length);
+    this.highlights.show(responses.map(({ text }) => text));
+    this.screen.arrange();
     if (!this.progress) this.setProgress(entry.item.progress);
     this.root.toggleAttribute("data-revising", entry.revise);
     this.screen.find("undo").disabled = this.past.length === 0;
@@ -212,8 +218,7 @@ class Workspace {
     this.openedAt = performance.now();
     this.busy = false;
     this.focusVerdicts();
-    this.root.dataset.ready = "false";
-    setTimeout(() => (this.root.dataset.ready = "true"), SETTLE_MS);
+    this.settled = setTimeout(() => (this.root.dataset.ready = "true"), SETTLE_MS);
     if (!this.ahead) this.fetchAhead();
   }
 
@@ -240,8 +245,10 @@ class Workspace {
     this.screen.find("again").focus({ preventScroll: true });
   }
 
-  focusVerdicts() {
-    this.screen.find("verdicts").focus({ preventScroll: true });
+  // What the next key is for; from a field that must be filled first, Escape still leads out.
+  focusVerdicts({ leaving = false } = {}) {
+    const stop = this.current && !leaving && this.task.firstStop;
+    (stop || this.screen.find("verdicts")).focus({ preventScroll: true });
   }
 
   // ---- verdicts ----
@@ -296,10 +303,12 @@ class Workspace {
     const { item, revise } = this.current;
     const { id } = item.assignment;
     const key = newKey();
-    const body = { idempotency_key: key, ...this.task.answer(), active_ms: this.timer.elapsed(), revise };
+    const { version } = this.config.protocol;
+    const given = { ...this.task.answer(), active_ms: this.timer.elapsed(), protocol_version: version };
+    const body = { idempotency_key: key, ...given, revise };
     const phrase = this.task.phrase();
     const url = assignmentUrl(this.config.urls.assignment, id, "submit");
-    if (!(await this.keepSafe({ key, url, body, assignment: id }))) return;
+    if (!(await this.keepSafe({ key, url, body, assignment: id, closes: true }))) return;
     this.past.push({ item, state: this.task.state, key });
     await this.leave(item, revise ? 0 : 1);
     say(revise ? SAY.revised(phrase) : SAY.stored(phrase), "ok");
@@ -317,16 +326,27 @@ class Workspace {
     }
   }
 
-  async skip(reason) {
+  async skip({ key: reason, name }) {
     if (this.busy || !this.current || this.current.revise) return;
     this.busy = true;
     const { item } = this.current;
     const { id } = item.assignment;
     const url = assignmentUrl(this.config.urls.assignment, id, "skip");
-    if (!(await this.keepSafe({ key: newKey(), url, body: { reason }, assignment: id }))) return;
+    const row = { key: newKey(), url, body: { reason }, assignment: id, closes: true };
+    if (!(await this.keepSafe(row))) return;
     await this.leave(item, 0);
-    say(SAY.skipped(reason));
+    say(SAY.skipped(name));
     await this.advance();
+  }
+
+  // A remark to the owner; the comparison stays open.
+  async flag({ key: reason, name }) {
+    if (!this.current) return;
+    const { id } = this.current.item.assignment;
+    const url = assignmentUrl(this.config.urls.assignment, id, "flag");
+    await this.outbox.add({ key: newKey(), url, body: { reason }, assignment: id, closes: false });
+    say(SAY.flagged(name), "ok");
+    this.focusVerdicts();
   }
 
   async leave(item, labels) {
@@ -345,39 +365,18 @@ class Workspace {
       return;
     }
     this.busy = true;
-    this.skipMenu.toggle(false);
+    this.menus.close();
     if (this.current) this.parked.push(this.current);
     await this.show({ item: last.item, revise: true, before: last.state });
     say(SAY.reopened(this.task.phrase()));
   }
 
-  // ---- what the server said ----
-
-  sent({ row, answer }) {
-    this.leases.forget(row.assignment);
-    if (answer.progress && this.outbox.count === 0) this.setProgress(answer.progress);
-  }
-
-  refused({ row, error }) {
-    this.leases.forget(row.assignment);
-    const given = this.past.findIndex((entry) => entry.key === row.key);
-    const reasons = Object.values(error.errors ?? {})
-      .flat()
-      .join(" ");
-    const words = `Not stored: ${[error.message, reasons].filter(Boolean).join(" ")}`;
+  // A label that the server did not take is no longer one of those given.
+  takeBack(key, { reopen }) {
+    const given = this.past.findIndex((entry) => entry.key === key);
     const [entry] = given >= 0 ? this.past.splice(given, 1) : [];
-    // Lost to somebody else (409) is final; anything else can be mended, so the comparison opens again.
-    if (entry && error.status !== 409)
+    if (entry && reopen)
       this.parked.push({ item: entry.item, revise: true, before: null, draft: entry.state });
-    say(words, "danger");
-  }
-
-  tellOutbox() {
-    const { state, count } = this.outbox;
-    if (state === "offline") say(SAY.offline(count), "warn");
-    if (state === "logged-out") say(SAY.loggedOut(count), "danger");
-    if (state === "idle" && this.wasAway) say(SAY.sent, "ok");
-    if (state !== "sending") this.wasAway = state !== "idle";
   }
 
   setProgress(progress) {

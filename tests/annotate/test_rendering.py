@@ -34,8 +34,8 @@ def test_nothing_that_could_run_or_load_survives(payload: str) -> None:
     ("text", "html"),
     [
         ("**bold**", "<strong>bold</strong>"),
-        ("1. one\n2. two", "<ol>"),
-        ("| a | b |\n|---|---|\n| 1 | 2 |", "<table>"),
+        ("1. one\n2. two", '<ol dir="auto">'),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", '<table dir="auto">'),
         ("~~gone~~", "<s>gone</s>"),
         ("[site](https://example.org)", 'rel="noopener noreferrer nofollow"'),
         ("```python\nx = 1\n```", '<span class="n">x</span>'),

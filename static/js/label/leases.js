@@ -25,7 +25,7 @@ export class Leases {
   }
 
   hold(assignment) {
-    this.held.set(assignment.id, { expires: Date.parse(assignment.expires_at) });
+    this.held.set(assignment.id, assignment.expires_at);
     if (!this.beating) this.beat(assignment.lease_seconds);
   }
 
@@ -41,7 +41,7 @@ export class Leases {
   }
 
   isExpired(id) {
-    return (this.held.get(id)?.expires ?? Infinity) <= Date.now();
+    return this.held.has(id) && Date.parse(this.held.get(id)) <= Date.now();
   }
 
   beat(leaseSeconds) {
@@ -57,7 +57,7 @@ export class Leases {
   async renew(id) {
     try {
       const { expires_at } = await send(assignmentUrl(this.urls.assignment, id, "heartbeat"));
-      if (this.held.has(id)) this.held.set(id, { expires: Date.parse(expires_at) });
+      if (this.held.has(id)) this.held.set(id, expires_at);
       return true;
     } catch (error) {
       if (error instanceof Unreachable) return true;
@@ -68,8 +68,10 @@ export class Leases {
   }
 
   returnAll() {
-    for (const id of this.held.keys()) {
-      send(assignmentUrl(this.urls.assignment, id, "return"), { keepalive: true }).catch(() => {}); // leaving
+    // After a reload the next page may hold the lease already; the server tells by its end.
+    for (const [id, expires_at] of this.held) {
+      const url = assignmentUrl(this.urls.assignment, id, "return");
+      send(url, { keepalive: true, body: { expires_at } }).catch(() => {}); // leaving
     }
     this.held.clear();
   }

@@ -33,8 +33,9 @@ export class Outbox extends EventTarget {
     this.count = (await this.rows()).length;
   }
 
-  async add({ key, url, body, assignment }) {
-    await this.store.put("outbox", { key, url, body, assignment, user: this.user, created: Date.now() });
+  // closes: whether the server ends the lease when it hears of this
+  async add(row) {
+    await this.store.put("outbox", { ...row, user: this.user, created: Date.now() });
     await this.recount();
     this.tell("changed");
     this.flush();

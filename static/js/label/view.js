@@ -1,7 +1,7 @@
-// What is on the screen: prompt, two responses, progress, panels. Knows nothing of the network.
+// What is on the screen: prompt, responses, progress, panels. Knows nothing of the network.
 import { markDifferences, unmark } from "./diff.js";
 import { element, remember, remembered } from "./dom.js";
-import { SAY } from "./words.js";
+import { SAY, letter } from "./words.js";
 
 const ROLES = { user: "User", assistant: "Assistant", system: "System" };
 const OPEN_COUNTED_TO = 1000; // the server counts no further
@@ -12,8 +12,9 @@ export class Screen {
   constructor(root) {
     this.root = root;
     this.find = (name) => document.querySelector(`[data-label="${name}"]`);
-    this.panes = [...root.querySelectorAll(".pane")];
-    this.bodies = this.panes.map((pane) => pane.querySelector(".prose"));
+    this.panes = [];
+    this.bodies = [];
+    this.plain = false;
     this.toggles = {
       diff: remembered("diff", false),
       sync: remembered("sync", false),
@@ -28,13 +29,54 @@ export class Screen {
 
   listen() {
     this.find("prompt-toggle").addEventListener("click", () => this.collapsePrompt(!this.collapsed));
-    for (const button of this.root.querySelectorAll("[data-show-side]")) {
-      button.addEventListener("click", () => this.showSide(Number(button.dataset.showSide)));
-    }
-    this.panes.forEach((pane, side) =>
-      pane.addEventListener("scroll", () => this.follow(side), { passive: true }),
-    );
     NARROW.addEventListener("change", () => this.arrange());
+  }
+
+  // ---- building ----
+
+  // As many columns as there are responses; the same ones are kept from one comparison to the next.
+  build(n) {
+    if (this.panes.length === n) return;
+    this.panes = Array.from({ length: n }, (_, side) => this.pane(side));
+    this.bodies = this.panes.map((pane) => pane.querySelector(".prose"));
+    this.find("panes").replaceChildren(...this.panes);
+    this.find("panes").dataset.n = String(n);
+    this.find("sides").replaceChildren(...this.panes.map((_, side) => this.sideButton(side)));
+    for (const button of document.querySelectorAll('[data-toggle="diff"]')) button.hidden = n !== 2;
+    this.setPlain(this.plain);
+  }
+
+  pane(side) {
+    const pane = element(
+      "article",
+      { class: "pane scrolls", tabindex: 0, "aria-labelledby": `pane-${side}` },
+      element("h2", { class: "pane-name", id: `pane-${side}` }, letter(side)),
+      element("div", { class: "prose", dir: "auto" }),
+      element("div", { class: "prose raw", dir: "auto", hidden: true }),
+      element("div", { class: "pane-fields" }),
+    );
+    pane.addEventListener("scroll", () => this.follow(side), { passive: true });
+    return pane;
+  }
+
+  sideButton(side) {
+    const attributes = { type: "button", "data-show-side": side, onclick: () => this.showSide(side) };
+    return element("button", attributes, letter(side));
+  }
+
+  paneFields(side) {
+    return this.panes[side].querySelector(".pane-fields");
+  }
+
+  get raws() {
+    return this.panes.map((pane) => pane.querySelector(".raw"));
+  }
+
+  setPlain(plain) {
+    this.plain = plain;
+    this.root.toggleAttribute("data-plain", plain);
+    this.bodies.forEach((body) => (body.hidden = plain));
+    this.raws.forEach((raw) => (raw.hidden = !plain));
   }
 
   // ---- one comparison ----
@@ -45,8 +87,9 @@ export class Screen {
     const criterion = this.find("criterion");
     criterion.textContent = item.comparison.criterion ?? "";
     criterion.hidden = !criterion.textContent;
+    this.build(item.comparison.responses.length);
     item.comparison.responses.forEach((response, side) => this.fill(side, response));
-    if (this.toggles.diff) markDifferences(...this.bodies);
+    if (this.toggles.diff && this.panes.length === 2) markDifferences(...this.bodies);
     this.seen = new Set();
     this.showSide(0);
   }
@@ -114,10 +157,10 @@ export class Screen {
       : "";
   }
 
-  // ---- the two sides ----
+  // ---- the sides ----
 
   showSide(side) {
-    this.root.dataset.side = String(side);
+    this.panes.forEach((pane, index) => pane.toggleAttribute("data-shown", index === side));
     this.seen.add(side);
     for (const button of this.root.querySelectorAll("[data-show-side]")) {
       button.setAttribute("aria-pressed", String(Number(button.dataset.showSide) === side));
@@ -152,7 +195,27 @@ export class Screen {
   focusSide(side) {
     this.showSide(side);
     this.panes[side].focus({ preventScroll: true });
+    this.reveal(side);
     return true;
+  }
+
+  // The next one in this direction, from the one that has the focus.
+  focusBeside(step) {
+    const here = this.panes.findIndex((pane) => pane.contains(document.activeElement));
+    const ends = step < 0 ? 0 : this.panes.length - 1;
+    const beside = Math.max(0, Math.min(this.panes.length - 1, here + step));
+    return this.focusSide(here < 0 || this.panes.length === 2 ? ends : beside);
+  }
+
+  // The response that keys act on: marked, in sight, and on a phone the one shown.
+  choose(side) {
+    this.panes.forEach((pane, index) => pane.toggleAttribute("data-current", index === side));
+    if (NARROW.matches) this.showSide(side);
+    else this.reveal(side);
+  }
+
+  reveal(side) {
+    this.panes[side].scrollIntoView({ inline: "nearest", block: "nearest" });
   }
 
   scrollBy(share) {
@@ -164,13 +227,15 @@ export class Screen {
   // By proportion: responses of different length reach their ends together.
   follow(side) {
     if (!this.toggles.sync || this.following || NARROW.matches) return;
-    const [from, to] = [this.panes[side], this.panes[1 - side]];
+    const from = this.panes[side];
+    const others = this.panes.filter((pane) => pane !== from);
     const room = from.scrollHeight - from.clientHeight;
     if (room <= 0) return;
     this.following = true;
     requestAnimationFrame(() => {
-      to.scrollTop = (from.scrollTop / room) * (to.scrollHeight - to.clientHeight);
-      requestAnimationFrame(() => (this.following = false)); // the other side's own scroll event has passed by then
+      const share = from.scrollTop / room;
+      for (const to of others) to.scrollTop = share * (to.scrollHeight - to.clientHeight);
+      requestAnimationFrame(() => (this.following = false)); // the others' own scroll events have passed by then
     });
   }
 
@@ -193,6 +258,7 @@ export class Screen {
 
   applyDiff() {
     this.bodies.forEach(unmark);
+    if (this.panes.length !== 2) return "";
     if (!this.toggles.diff) return SAY.diffOff;
     return markDifferences(...this.bodies) ? SAY.diffOn : SAY.tooLongToDiff;
   }

@@ -231,3 +231,58 @@ def test_a_paused_annotator_is_refused(ben: User, project: Project) -> None:
     answer = post(signed_in(ben), "assignment-next", ["answers"])
     assert answer.status_code == 403
     assert "paused" in answer.json()["detail"]
+
+
+def test_a_flag_is_kept_and_labelling_goes_on(ben: User, comparison: Comparison) -> None:
+    client = signed_in(ben)
+    assignment = next_task(client)["assignment"]["id"]
+    answer = post(client, "assignment-flag", ["answers", assignment], {"reason": "pii"})
+    assert answer.status_code == 204
+    assert [flag.reason for flag in comparison.flags.all()] == ["pii"]
+    assert submit(client, assignment).json()["feedback"] is None
+
+
+def test_everything_given_comes_back_as_it_was_shown(ben: User, project: Project) -> None:
+    project.protocols.update(
+        rating_points=5,
+        aspects=[{"key": "helpful", "name": "Helpful", "ask": "both", "reasons": ["Clear"]}],
+        span_categories=[{"key": "error", "name": "Error"}],
+    )
+    make_comparison(project)
+    client = signed_in(ben)
+    assignment = next_task(client)["assignment"]["id"]
+    given = {
+        "strength": -1,
+        "aspects": {"helpful": 2},
+        "ratings": {"helpful": [5, 1]},
+        "spans": [{"response": 1, "start": 0, "end": 5, "category": "error"}],
+        "reasons": {"helpful": ["Clear"]},
+    }
+    assert submit(client, assignment, **given).status_code == 201
+    url = reverse("annotate_api:assignment", args=["answers", assignment])
+    shown = client.get(url).json()["given"]
+    assert {name: shown[name] for name in given} == given
+
+
+def test_own_keys_are_read_and_written_by_their_person(ben: User) -> None:
+    client = signed_in(ben)
+    url = reverse("annotate_api:workbench-keys")
+    body = {"keys": {"undo": "q"}}
+    answer = client.put(url, json.dumps(body), content_type="application/json")
+    assert answer.json() == body
+    assert client.get(url).json() == body
+    assert signed_in(make_user("cleo")).get(url).json() == {"keys": {}}
+
+
+def test_a_page_that_is_left_does_not_take_the_lease_from_the_page_opened_since(
+    ben: User, comparison: Comparison
+) -> None:
+    client = signed_in(ben)
+    left, opened = (next_task(client)["assignment"] for _ in range(2))
+    assert left["id"] == opened["id"]
+    known = {"expires_at": left["expires_at"]}
+    post(client, "assignment-return", ["answers", left["id"]], known)
+    assert Assignment.objects.get().state == Assignment.State.LIVE
+    known = {"expires_at": opened["expires_at"]}
+    post(client, "assignment-return", ["answers", left["id"]], known)
+    assert Assignment.objects.get().state == Assignment.State.RETURNED

@@ -7,10 +7,10 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from annotate.errors import ApplicationError, ConflictError
-from annotate.models import Annotator, Assignment, Preference, Project
+from annotate.models import Annotator, Assignment, Preference, Project, Protocol
 from annotate.selectors.labelling import given_verdict
-from annotate.services.assignments import assignment_lease_next
-from annotate.services.preferences import VerdictInput, preference_submit
+from annotate.services.assignments import assignment_close, assignment_lease_next
+from annotate.services.preferences import VerdictInput, preference_submit, verdict_submit
 from tests.factories import make_annotator, make_comparison, make_project
 
 pytestmark = pytest.mark.django_db
@@ -201,3 +201,58 @@ def test_an_aspect_outside_the_protocol_is_refused(
     with pytest.raises(ApplicationError) as refusal:
         submit(two_aspects, aspects=aspects)
     assert refusal.value.field == "aspects"
+
+
+def submit_under(assignment: Assignment, version: int) -> Preference:
+    done = verdict_submit(
+        assignment=assignment,
+        given=VerdictInput(verdict="ranked", strength=-2),
+        idempotency_key=uuid.uuid4(),
+        protocol_version=version,
+    )
+    return done.preference
+
+
+def test_a_label_names_the_protocol_that_its_screen_asked_under(assignment: Assignment) -> None:
+    Protocol.objects.create(project=assignment.annotator.project, version=2, scale_points=2)
+    assert submit_under(assignment, 1).protocol.version == 1
+
+
+@pytest.mark.parametrize("version", [1, 9])
+def test_a_protocol_that_was_not_in_force_is_refused(project: Project, version: int) -> None:
+    make_comparison(project)
+    Protocol.objects.create(project=project, version=2)
+    leased = assignment_lease_next(annotator=make_annotator(project))
+    assert leased is not None
+    with pytest.raises(ApplicationError) as refusal:
+        submit_under(leased, version)
+    assert refusal.value.field == "protocol_version"
+
+
+def end(assignment: Assignment) -> None:
+    """Return a lease, as a page does when it is left."""
+    assignment_close(assignment=assignment, state=Assignment.State.RETURNED)
+
+
+def test_a_late_label_ends_the_lease_that_the_same_person_got_since(
+    ben: Annotator, assignment: Assignment
+) -> None:
+    end(assignment)
+    again = assignment_lease_next(annotator=ben)
+    assert again is not None
+    submit(assignment)
+    again.refresh_from_db()
+    assert again.state == Assignment.State.RETURNED
+    again.comparison.refresh_from_db()
+    assert again.comparison.open_slots == 0
+
+
+def test_a_late_label_on_a_comparison_that_was_skipped_since_is_refused(
+    ben: Annotator, assignment: Assignment
+) -> None:
+    end(assignment)
+    again = assignment_lease_next(annotator=ben)
+    assert again is not None
+    assignment_close(assignment=again, state=Assignment.State.SKIPPED)
+    with pytest.raises(ConflictError, match="skipped"):
+        submit(assignment)

@@ -1,0 +1,315 @@
+"""The statements that take the next slot for an annotator, at a cost that does not grow.
+
+The queue is the partial index ``comparison_queue``: open comparisons by priority, then age. An
+annotator's place (``QueuePlace``) is the first comparison in it that may still be theirs, so that
+nobody walks past what they labelled last week. Comparisons that entered the queue before that place
+since it was last moved are found by the transaction that put them there (``queued_xid``).
+docs/decisions/003-queue.md says why nothing can be missed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from math import inf
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError, connection, transaction
+from django.utils import timezone
+from psycopg.errors import LockNotAvailable
+
+from annotate.errors import BudgetExhausted, ConflictError
+from annotate.models import Annotator, Protocol
+
+MAX_RESPONSES = 26
+# So many newcomers are looked at one by one; more send the annotator back to the head.
+NEWCOMERS = 200
+# No mark has this xid: for those who start at the head, nobody is a newcomer.
+NEVER_XID = 2**62
+WALK_AGAIN = timedelta(hours=1)
+MAX_WAIT_S = 3
+
+_LOCK_PLACE_SQL = """
+INSERT INTO annotate_queueplace AS q
+    (annotator_id, rank, comparison_id, seen_xid, protocol_id, skills, walked_at)
+VALUES (%(annotator)s, '-infinity', 0, 0, 0, '{}', 'epoch')
+ON CONFLICT (annotator_id) DO UPDATE SET seen_xid = q.seen_xid
+RETURNING rank, comparison_id, seen_xid, protocol_id, skills, walked_at > %(fresh_after)s
+    AND seen_xid <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+"""
+
+# Read after the lock, because an earlier snapshot would not show a lease made meanwhile.
+_DESK_SQL = """
+SELECT a.skills, a.is_active AND a.paused_at IS NULL, owner.human_price_usd, p.id, p.kind,
+    p.lease_seconds, p.skip_policy,
+    ARRAY(SELECT s.public_id FROM annotate_assignment s
+          WHERE s.annotator_id = a.id AND s.state = 'live' AND s.expires_at > %(now)s
+          ORDER BY s.leased_at, s.id),
+    EXISTS (SELECT 1 FROM annotate_reservation r WHERE r.annotator_id = a.id),
+    EXISTS (SELECT 1 FROM annotate_assignment s JOIN annotate_annotator x ON x.id = s.annotator_id
+            WHERE s.state = 'live' AND s.expires_at <= %(now)s AND x.project_id = a.project_id),
+    p.quota IS NOT NULL AND p.quota <= (
+        SELECT count(*) FROM (
+            SELECT 1 FROM annotate_assignment s WHERE s.annotator_id = a.id
+                AND s.kind = 'work' AND s.state IN ('live', 'submitted') LIMIT p.quota) AS given)
+FROM annotate_annotator a
+JOIN annotate_project owner ON owner.id = a.project_id
+JOIN LATERAL (SELECT * FROM annotate_protocol WHERE project_id = a.project_id
+              ORDER BY version DESC LIMIT 1) AS p ON true
+WHERE a.id = %(annotator)s
+"""
+
+_ELIGIBLE = """
+c.n_responses <= %(max_responses)s
+AND NOT EXISTS (
+    SELECT 1 FROM annotate_assignment s
+    WHERE s.comparison_id = c.id AND s.annotator_id = %(annotator)s AND s.replicate = 0
+      AND s.state IN ('live', 'submitted', 'skipped'))
+AND NOT EXISTS (
+    SELECT 1 FROM annotate_preference p
+    WHERE p.comparison_id = c.id AND p.annotator_id = %(annotator)s AND p.replicate = 0
+      AND p.supersedes_id IS NULL)
+"""
+
+_QUEUED = """
+c.project_id = %(project)s AND c.open_slots > 0 AND NOT c.is_reserved AND NOT c.is_gold
+"""
+
+# The walk is made per skill, so that comparisons for others cost nothing.
+_WALK = f"""
+SELECT h.id, h.rank, h.n_responses
+FROM unnest(%(skills)s::text[]) AS mine(skill)
+CROSS JOIN LATERAL (
+    SELECT c.id, - c.priority AS rank, c.n_responses FROM annotate_comparison c
+    WHERE {_QUEUED} AND c.skill = mine.skill
+      AND (- c.priority, c.id) >= ((SELECT rank FROM {{since}}), (SELECT id FROM {{since}}))
+      AND {_ELIGIBLE}
+    ORDER BY - c.priority, c.id LIMIT 1 {{lock}}
+) AS h
+ORDER BY h.rank, h.id LIMIT 1
+"""
+
+# `head` is the first comparison for this annotator whether somebody has it locked or not: the place
+# moves there and not beyond, so that a row skipped under a lock is met again.
+_QUEUE = f"""
+newcomer AS MATERIALIZED (
+    SELECT c.id, - c.priority AS rank, c.skill, c.n_responses FROM annotate_comparison c
+    WHERE {_QUEUED} AND c.queued_xid >= %(seen_xid)s
+      AND (- c.priority, c.id) < (%(rank)s::float8, %(last)s::bigint)
+    LIMIT {NEWCOMERS + 1}
+), start AS MATERIALIZED (
+    SELECT rank, id FROM (
+        SELECT %(rank)s::float8 AS rank, %(last)s::bigint AS id
+        UNION ALL
+        SELECT '-infinity', 0 WHERE (SELECT count(*) FROM newcomer) > {NEWCOMERS}
+        UNION ALL
+        SELECT c.rank, c.id FROM newcomer c
+        WHERE (SELECT count(*) FROM newcomer) <= {NEWCOMERS}
+          AND c.skill = ANY(%(skills)s::text[]) AND {_ELIGIBLE}
+    ) AS place ORDER BY rank, id LIMIT 1
+), head AS MATERIALIZED (
+    {_WALK.format(since="start", lock="")}
+), candidate AS MATERIALIZED (
+    {_WALK.format(since="head", lock="FOR UPDATE OF c {wait}")}
+), moved AS (
+    UPDATE annotate_queueplace q
+    SET rank = COALESCE((SELECT rank FROM head), 'infinity'),
+        comparison_id = COALESCE((SELECT id FROM head), 0),
+        seen_xid = pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+        protocol_id = %(protocol)s, skills = %(skills)s::text[],
+        walked_at = CASE WHEN (SELECT rank FROM start) = '-infinity' THEN %(now)s
+                    ELSE q.walked_at END
+    WHERE q.annotator_id = %(annotator)s
+)
+"""
+
+# What the owner gave by hand is theirs whatever skill it asks for.
+_RESERVED = f"""
+candidate AS MATERIALIZED (
+    SELECT c.id, c.n_responses FROM annotate_reservation r
+    JOIN annotate_comparison c ON c.id = r.comparison_id
+    WHERE r.annotator_id = %(annotator)s AND c.open_slots > 0 AND c.is_reserved
+      AND NOT c.is_gold AND {_ELIGIBLE}
+    ORDER BY - c.priority, c.id LIMIT 1 FOR UPDATE OF c {{wait}}
+), head AS (SELECT id FROM candidate)
+"""
+
+# What somebody skipped and may have again, the longest ago first; the skip becomes a return.
+_SKIPPED = """
+candidate AS MATERIALIZED (
+    SELECT c.id, c.n_responses, s.id AS skipped_id FROM annotate_assignment s
+    JOIN annotate_comparison c ON c.id = s.comparison_id
+    WHERE s.annotator_id = %(annotator)s AND s.state = 'skipped' AND s.kind = 'work'
+      AND c.open_slots > 0 AND NOT c.is_gold
+      AND (NOT c.is_reserved OR EXISTS (
+          SELECT 1 FROM annotate_reservation r
+          WHERE r.comparison_id = c.id AND r.annotator_id = s.annotator_id))
+    ORDER BY s.closed_at, s.id LIMIT 1 FOR UPDATE OF c {wait}
+), head AS (SELECT id FROM candidate)
+, again AS (
+    UPDATE annotate_assignment s SET state = 'returned' FROM candidate
+    WHERE s.id = candidate.skipped_id RETURNING s.id
+)
+"""
+
+# The shown order is drawn in the database so that no client can choose it.
+_TAKE = """
+WITH {found}, paid AS (
+    UPDATE annotate_project o SET committed_usd = o.committed_usd + %(price)s
+    FROM candidate
+    WHERE o.id = %(project)s
+      AND (o.budget_usd IS NULL OR o.budget_usd >= o.committed_usd + %(price)s)
+    RETURNING o.id
+), taken AS (
+    UPDATE annotate_comparison c SET open_slots = c.open_slots - 1
+    FROM candidate, paid
+    WHERE c.id = candidate.id AND c.open_slots > 0
+    RETURNING c.id, c.n_responses
+), leased AS (
+    INSERT INTO annotate_assignment
+        (public_id, comparison_id, annotator_id, state, kind, replicate, shown_order, leased_at,
+         expires_at, price_usd, skip_reason)
+    SELECT gen_random_uuid(), taken.id, %(annotator)s, 'live', 'work', 0,
+           (SELECT array_agg(place ORDER BY random())
+            FROM generate_series(0, taken.n_responses - 1) AS place),
+           %(now)s, %(expires)s, %(price)s, ''
+    FROM taken {after}
+    RETURNING id
+)
+SELECT (SELECT id FROM head), (SELECT id FROM candidate), (SELECT id FROM leased)
+"""
+
+_QUEUE_SQL = _TAKE.format(found=_QUEUE, after="")
+_RESERVED_SQL = _TAKE.format(found=_RESERVED, after="")
+_SKIPPED_SQL = _TAKE.format(found=_SKIPPED, after=", again")
+_PASS_BY, _WAIT = "SKIP LOCKED", ""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What decides about an annotator's next lease, read under the lock of their place."""
+
+    annotator_id: int
+    project_id: int
+    rank: float
+    comparison_id: int
+    seen_xid: int
+    skills: tuple[str, ...]
+    is_active: bool
+    price_usd: Decimal
+    protocol_id: int
+    kind: str
+    lease_seconds: int
+    skip_policy: str
+    held: tuple[UUID, ...]
+    has_reservations: bool
+    has_expired: bool
+    is_quota_reached: bool
+    now: datetime
+
+    @property
+    def expires_at(self) -> datetime:
+        """When a lease that is given or extended now ends."""
+        return self.now + timedelta(seconds=self.lease_seconds)
+
+    @property
+    def max_responses(self) -> int:
+        """The largest comparison that the protocol can ask about."""
+        return 2 if self.kind == Protocol.Kind.PAIRWISE else MAX_RESPONSES
+
+
+def desk_open(*, annotator: Annotator) -> Desk:
+    """Lock the annotator's place in the queue and read what decides about their next lease.
+
+    A place is forgotten when the protocol or the annotator's skills are others than when it was
+    reached, when it is an hour old, and when it comes from another database cluster.
+    """
+    now = timezone.now()
+    key: dict[str, Any] = {
+        "annotator": annotator.pk, "now": now, "fresh_after": now - WALK_AGAIN
+    }  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK_PLACE_SQL, key)
+        rank, comparison_id, seen_xid, protocol_id, known_skills, is_fresh = cursor.fetchone()
+        cursor.execute(_DESK_SQL, key)
+        row = cursor.fetchone()
+    skills = tuple(dict.fromkeys(["", *row[0]]))
+    desk = Desk(
+        annotator.pk, annotator.project_id, rank, comparison_id, seen_xid, skills,
+        is_active=row[1], price_usd=row[2], protocol_id=row[3], kind=row[4], lease_seconds=row[5],
+        skip_policy=row[6], held=tuple(row[7]), has_reservations=row[8],
+        has_expired=row[9], is_quota_reached=row[10], now=now,
+    )  # fmt: skip
+    if is_fresh and protocol_id == desk.protocol_id and tuple(known_skills) == skills:
+        return desk
+    return replace(desk, rank=-inf, comparison_id=0, seen_xid=NEVER_XID)
+
+
+def slot_take(*, desk: Desk) -> int | None:
+    """Take the annotator's next slot and lease it; return the assignment's id.
+
+    What the owner gave them by hand comes first, then the queue, then, where the owner says so,
+    what they skipped themselves. Rows locked by others are passed over; only when every row left is
+    locked does the call wait.
+
+    Raises
+    ------
+    BudgetExhausted
+        If the project cannot pay for another label.
+    ConflictError
+        If the rows that are left stay locked for seconds.
+    """
+    if desk.has_reservations:
+        _, pk = _take(_RESERVED_SQL, desk, _PASS_BY)
+        if pk is not None:
+            return pk
+    is_contended, pk = _take(_QUEUE_SQL, desk, _PASS_BY)
+    if pk is None and is_contended:
+        pk = _take_waiting(desk)
+    if pk is None and desk.skip_policy == Protocol.SkipPolicy.ME:
+        _, pk = _take(_SKIPPED_SQL, desk, _PASS_BY)
+    return pk
+
+
+def _take_waiting(desk: Desk) -> int | None:
+    """Wait for locked rows, which may have slots left when their writers are done."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL lock_timeout = '{MAX_WAIT_S}s'")
+            _, pk = _take(_QUEUE_SQL, desk, _WAIT)
+            cursor.execute("SET LOCAL lock_timeout = 0")
+            return pk
+    except OperationalError as error:
+        if not isinstance(error.__cause__, LockNotAvailable):
+            raise
+        raise ConflictError("The queue is being changed. Ask again in a moment.") from error
+
+
+def _take(sql: str, desk: Desk, wait: str) -> tuple[bool, int | None]:
+    """Run one taking statement; say whether anything was there, and what was leased."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.replace("{wait}", wait), _parameters(desk))
+        head, candidate, leased = cursor.fetchone()
+    if candidate is not None and leased is None:
+        raise BudgetExhausted(
+            "The budget of this project is used up. Its owner can raise it in the settings."
+        )
+    return head is not None, leased
+
+
+def _parameters(desk: Desk) -> dict[str, Any]:
+    skills: Sequence[str] = list(desk.skills)
+    return {
+        "annotator": desk.annotator_id,
+        "project": desk.project_id,
+        "protocol": desk.protocol_id,
+        "max_responses": desk.max_responses,
+        "skills": skills,
+        "rank": desk.rank,
+        "last": desk.comparison_id,
+        "seen_xid": desk.seen_xid,
+        "price": desk.price_usd,
+        "now": desk.now,
+        "expires": desk.expires_at,
+    }
