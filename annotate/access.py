@@ -13,6 +13,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404
+from django.utils.translation import gettext
 
 from annotate.models import (
     Annotator,
@@ -100,7 +101,7 @@ def get_annotator_for(access: Access) -> Annotator:
         defaults={"kind": Annotator.Kind.HUMAN, "name": f"person-{token_hex(4)}"},
     )
     if not annotator.is_active:
-        raise PermissionDenied("Your labelling in this project is paused. Ask its owner.")
+        raise PermissionDenied(gettext("Your labelling in this project is paused. Ask its owner."))
     return annotator
 
 

@@ -7,6 +7,8 @@ class AnnotateConfig(AppConfig):
     name = "annotate"
 
     def ready(self) -> None:
+        from annotate import languages
         from annotate.stages import register_stages
 
         register_stages()
+        languages.connect()

@@ -4,10 +4,11 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils import translation
 from django.utils.text import slugify
 
 from annotate.models import Protocol
-from annotate.selectors.protocols import FLAG_NAMES, OVERALL, SKIP_NAMES
+from annotate.selectors.protocols import FLAG_NAMES, OVERALL_KEY, SKIP_NAMES, Names
 
 ASKS = [
     ("strength", "Which response is better, and how much"),
@@ -24,14 +25,21 @@ class LinesField(forms.Field):
 
     widget = forms.Textarea
 
-    def __init__(self, *, names: dict[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, names: Names | None = None, **kwargs: Any) -> None:
         super().__init__(required=False, widget=forms.Textarea(attrs={"rows": 5}), **kwargs)
-        self.names = names or {}
+        self._names = names or {}
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The well-known keys by name, in the language of the owner's pages."""
+        with translation.override("en"):
+            return {key: str(name) for key, name in self._names.items()}
 
     def prepare_value(self, value: Any) -> Any:
         if not isinstance(value, list):
             return value
-        return "\n".join(self.names.get(line) or line for line in value)
+        names = self.names
+        return "\n".join(names.get(line) or line for line in value)
 
     def to_python(self, value: Any) -> list[str]:
         keys = {name: key for key, name in self.names.items()}
@@ -205,7 +213,7 @@ def _check_choices(lines: list[str]) -> None:
 
 def _keys(names: list[str], given: list[str] | None = None) -> list[str]:
     """A key per name: the one it had, otherwise made from the name, each only once."""
-    taken = {OVERALL["key"]}
+    taken = {OVERALL_KEY}
     keys: list[str] = []
     for name, old in zip(names, given or [""] * len(names), strict=True):
         base = old or slugify(name)[:30].replace("-", "_") or "aspect"

@@ -3,8 +3,11 @@
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from annotate.models import Gold, Preference, Protocol, QualityPolicy
+from annotate.selectors.labelling import better_by
 
 Verdict = Preference.Verdict
 
@@ -74,15 +77,18 @@ class ReviewForm(forms.Form):
     """A reviewer's verdict, in the order in which the responses are shown."""
 
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput)
-    choice = forms.ChoiceField(label="Verdict", widget=forms.RadioSelect, required=False)
+    choice = forms.ChoiceField(label=_("Verdict"), widget=forms.RadioSelect, required=False)
     order = forms.CharField(
         required=False,
-        label="Order, best first",
+        label=_("Order, best first"),
         max_length=200,
-        help_text="Every letter once, such as B > A = C.",
+        help_text=_("Every letter once, such as B > A = C."),
     )
     rationale = forms.CharField(
-        required=False, label="Why", widget=forms.Textarea(attrs={"rows": 3}), max_length=20_000
+        required=False,
+        label=_("Why"),
+        widget=forms.Textarea(attrs={"rows": 3}),
+        max_length=20_000,
     )
 
     def __init__(self, *args: Any, protocol: Protocol, n_responses: int, **kwargs: Any) -> None:
@@ -103,13 +109,13 @@ def _choices(protocol: Protocol, *, is_pairwise: bool) -> list[tuple[str, str]]:
     found = []
     if is_pairwise:
         steps = _steps(protocol)
-        found += [(f"ranked:{-n}", f"A better, {n} of {steps[-1]}") for n in reversed(steps)]
-        found += [("tie:0", "Tie")] if protocol.allow_tie else []
-        found += [(f"ranked:{n}", f"B better, {n} of {steps[-1]}") for n in steps]
+        found += [(f"ranked:{-n}", better_by("A", n, steps[-1])) for n in reversed(steps)]
+        found += [("tie:0", gettext("Tie"))] if protocol.allow_tie else []
+        found += [(f"ranked:{n}", better_by("B", n, steps[-1])) for n in steps]
     if protocol.allow_both_bad:
-        found.append(("both_bad:0", "Both bad" if is_pairwise else "All bad"))
+        found.append(("both_bad:0", gettext("Both bad") if is_pairwise else gettext("All bad")))
     if protocol.allow_cannot_judge:
-        found.append(("cannot_judge:0", "Cannot judge"))
+        found.append(("cannot_judge:0", gettext("Cannot judge")))
     return found
 
 

@@ -2,14 +2,18 @@
 
 from django.contrib.auth import views as auth
 from django.urls import include, path
+from django.views.i18n import JavaScriptCatalog
 from drf_spectacular.views import SpectacularAPIView
 
 from annotate.api.errors import api_not_found
 from annotate.api.schema import ApiDocsView
 from annotate.views.health import healthz
+from annotate.views.languages import language
 
 urlpatterns = [
     path("healthz/", healthz, name="healthz"),
+    path("language/", language, name="language"),
+    path("words.js", JavaScriptCatalog.as_view(), name="words"),
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("api/v1/", include("annotate.api.urls")),

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, JsonResponse
+from django.utils.translation import gettext
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -54,7 +55,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
 def _detail(error: Exception, data: Any) -> tuple[str, dict[str, Any] | None]:
     if isinstance(error, exceptions.ValidationError):
         errors = data if isinstance(data, dict) else {"non_field_errors": data}
-        return "Some fields need another value.", errors
+        return gettext("Some fields need another value."), errors
     if isinstance(error, Http404 | PermissionDenied) and error.args:
         return str(error.args[0]), None
     return str(data.get("detail", TITLES.get(status.HTTP_400_BAD_REQUEST))), None

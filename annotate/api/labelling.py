@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -195,5 +196,7 @@ def _shown(assignment: Assignment) -> dict[str, Any]:
 
 def _reason(annotator: Annotator) -> str:
     if work_is_with_others(annotator=annotator):
-        return "Every comparison that is still open is with somebody else. Come back later."
-    return "Nothing is waiting for you. You have labelled everything that was open."
+        return gettext(
+            "Every comparison that is still open is with somebody else. Come back later."
+        )
+    return gettext("Nothing is waiting for you. You have labelled everything that was open.")

@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from annotate.models.annotator import Annotator
 from annotate.models.assignment import Assignment
@@ -46,10 +47,10 @@ class Preference(models.Model):
     """
 
     class Verdict(models.TextChoices):
-        RANKED = "ranked", "Ranked"
-        TIE = "tie", "Tie"
-        BOTH_BAD = "both_bad", "Both bad"
-        CANNOT_JUDGE = "cannot_judge", "Cannot judge"
+        RANKED = "ranked", _("Ranked")
+        TIE = "tie", _("Tie")
+        BOTH_BAD = "both_bad", _("Both bad")
+        CANNOT_JUDGE = "cannot_judge", _("Cannot judge")
 
     class Source(models.TextChoices):
         APP = "app", "Given in Tandem"

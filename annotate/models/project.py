@@ -4,6 +4,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 SCALES = (2, 3, 4, 5, 7, 8)
 RATING_SCALES = (0, 2, 3, 4, 5, 7, 10)
@@ -224,9 +225,9 @@ class Membership(models.Model):
     """A user's role in a project."""
 
     class Role(models.TextChoices):
-        OWNER = "owner", "Owner"
-        REVIEWER = "reviewer", "Reviewer"
-        ANNOTATOR = "annotator", "Annotator"
+        OWNER = "owner", _("Owner")
+        REVIEWER = "reviewer", _("Reviewer")
+        ANNOTATOR = "annotator", _("Annotator")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext
 
 from annotate.models import (
     Annotator,
@@ -146,7 +147,15 @@ def verdict_as_shown(preference: Preference) -> str:
         return _order_in_words(ranks)
     side = "AB"[ranks.index(0)]
     strength, most = abs(preference.strength or 0), preference.protocol.max_strength
-    return f"{side} better, {strength:g} of {most}" if strength else f"{side} better"
+    return better_by(side, strength, most)
+
+
+def better_by(side: str, strength: float, most: int) -> str:
+    """One response is better, and by how much where that was asked."""
+    if not strength:
+        return gettext("%(side)s better") % {"side": side}
+    told = {"side": side, "strength": f"{strength:g}", "most": most}
+    return gettext("%(side)s better, %(strength)s of %(most)s") % told
 
 
 def _order_in_words(ranks: list[int]) -> str:

@@ -1,22 +1,28 @@
 """What a protocol version asks, in the form that the workspace and the checks both read."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from annotate.models import Protocol
 
-OVERALL = {"key": "overall", "name": "Overall"}
-FLAG_NAMES = {
-    "unsafe": "Unsafe",
-    "pii": "Personal data",
-    "broken": "Broken or empty",
-    "off_topic": "Off topic",
-    "other": "Other",
+Names = Mapping[str, str | Promise]
+OVERALL_KEY = "overall"
+OVERALL: dict[str, str | Promise] = {"key": OVERALL_KEY, "name": _("Overall")}
+FLAG_NAMES: Names = {
+    "unsafe": _("Unsafe"),
+    "pii": _("Personal data"),
+    "broken": _("Broken or empty"),
+    "off_topic": _("Off topic"),
+    "other": _("Other"),
 }
-SKIP_NAMES = {
-    "too_hard": "I cannot tell",
-    "not_my_field": "Not my subject",
-    "broken": "Broken or empty",
-    "other": "Other",
+SKIP_NAMES: Names = {
+    "too_hard": _("I cannot tell"),
+    "not_my_field": _("Not my subject"),
+    "broken": _("Broken or empty"),
+    "other": _("Other"),
 }
 
 
@@ -88,5 +94,5 @@ def protocol_shape(protocol: Protocol) -> dict[str, Any]:
     }
 
 
-def _named(keys: list[str], names: dict[str, str]) -> list[dict[str, str]]:
+def _named(keys: list[str], names: Names) -> list[dict[str, str | Promise]]:
     return [{"key": key, "name": names.get(key, key)} for key in keys]

@@ -6,6 +6,7 @@ from string import ascii_uppercase
 
 from annotate.models import Annotator, Preference, Project, QualityAlarm
 from annotate.quality_signals import Share, SpeedSignal, agreement_matrix, wilson
+from annotate.selectors.labelling import better_by
 from annotate.selectors.quality import (
     alarms_open,
     dated_answers,
@@ -118,7 +119,7 @@ def _in_words(vote: Preference, order: list[int]) -> str:
     ranks = [vote.ranking[index] for index in order]
     if len(ranks) == 2 and vote.strength:
         side = "A" if ranks[0] < ranks[1] else "B"
-        return f"{side} better, {abs(vote.strength):g} of {vote.protocol.max_strength}"
+        return better_by(side, abs(vote.strength), vote.protocol.max_strength)
     levels = [
         " = ".join(ascii_uppercase[place] for place, rank in enumerate(ranks) if rank == level)
         for level in sorted(set(ranks))

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotate.errors import ConflictError, NoWork
 from annotate.models import Annotator, Assignment, Project
@@ -81,14 +82,20 @@ def _lease(annotator: Annotator, desk: Desk, exclude: Sequence[UUID]) -> Assignm
         Assignment.objects.filter(public_id=mine).update(expires_at=desk.expires_at)
         return _assignment(annotator, public_id=mine)
     if len(desk.held) >= MAX_LIVE_LEASES:
-        raise ConflictError("You hold several open comparisons already. Finish one of them first.")
+        raise ConflictError(
+            gettext("You hold several open comparisons already. Finish one of them first.")
+        )
     if not desk.is_active:
-        raise NoWork("Your labelling is paused here. The owner of the project has been told.")
+        raise NoWork(
+            gettext("Your labelling is paused here. The owner of the project has been told.")
+        )
     special = special_lease(annotator=annotator, exclude=exclude)
     if special is not None:
         return special
     if desk.is_quota_reached:
-        raise NoWork("You have given as many labels as this project wants from one person. Thanks!")
+        raise NoWork(
+            gettext("You have given as many labels as this project wants from one person. Thanks!")
+        )
     pk = slot_take(desk=desk)
     return None if pk is None else _assignment(annotator, pk=pk)
 
@@ -105,7 +112,7 @@ def assignment_heartbeat(*, assignment: Assignment) -> Assignment:
     locked = Assignment.objects.select_for_update(of=("self",)).select_related("annotator")
     row = locked.get(pk=assignment.pk)
     if row.state != Assignment.State.LIVE:
-        raise ConflictError("This comparison is no longer yours. Load the next one.")
+        raise ConflictError(gettext("This comparison is no longer yours. Load the next one."))
     protocol = Project.objects.get(pk=row.annotator.project_id).protocol
     row.expires_at = timezone.now() + timedelta(seconds=protocol.lease_seconds)
     row.save(update_fields=["expires_at"])

@@ -3,6 +3,7 @@
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotate.errors import ApplicationError
 from annotate.models import Assignment, Flag, Project
@@ -21,7 +22,9 @@ def flag_raise(*, assignment: Assignment, reason: str, note: str = "") -> Flag:
     offered = Project.objects.get(pk=assignment.annotator.project_id).protocol.flags
     if reason not in offered:
         raise ApplicationError(
-            f"Unknown flag {reason!r}; use one of {', '.join(offered) or 'none'}.", field="reason"
+            gettext("Unknown flag %(reason)r; use one of %(offered)s.")
+            % {"reason": reason, "offered": ", ".join(offered) or gettext("none")},
+            field="reason",
         )
     flag, _ = Flag.objects.update_or_create(
         comparison_id=assignment.comparison_id,

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Annotator, Assignment, Preference, Review
@@ -33,7 +34,9 @@ def verdict_of(*, choice: str, order: str, rationale: str, n_responses: int) -> 
         If neither or both are given, or the order does not name every response once.
     """
     if bool(choice) == bool(order.strip()):
-        raise ApplicationError("Give an order, or choose one of the verdicts.", field="order")
+        raise ApplicationError(
+            gettext("Give an order, or choose one of the verdicts."), field="order"
+        )
     if choice:
         verdict, strength = choice.split(":")
         return VerdictInput(verdict=verdict, strength=int(strength), rationale=rationale)
@@ -49,7 +52,8 @@ def _shown_ranks(order: str, n_responses: int) -> tuple[int, ...]:
     ranks = {name: rank for rank, group in enumerate(groups) for name in group}
     if sorted(name for group in groups for name in group) != list(letters):
         raise ApplicationError(
-            f"{order.strip()!r} must name each of {', '.join(letters)} once, such as B > A = C.",
+            gettext("%(order)r must name each of %(letters)s once, such as B > A = C.")
+            % {"order": order.strip(), "letters": ", ".join(letters)},
             field="order",
         )
     return tuple(ranks[letter] for letter in letters)
@@ -73,9 +77,11 @@ def review_decide(
     if current.preference is not None:
         if current.preference.idempotency_key == idempotency_key:
             return current.preference
-        raise ConflictError("Another reviewer has decided this one meanwhile.")
+        raise ConflictError(gettext("Another reviewer has decided this one meanwhile."))
     if has_voted(review=current, annotator=annotator):
-        raise ConflictError("You gave one of these votes yourself: another reviewer must decide.")
+        raise ConflictError(
+            gettext("You gave one of these votes yourself: another reviewer must decide.")
+        )
     done = verdict_submit(
         assignment=_assignment(current, annotator), given=given, idempotency_key=idempotency_key
     )

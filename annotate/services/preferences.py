@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Assignment, Preference, Protocol
@@ -145,7 +146,11 @@ def _protocol(assignment: Assignment, newest: Protocol, version: int | None) -> 
     asked = versions.filter(version=version).first()
     if asked is None or (at_lease is not None and asked.version < at_lease.version):
         raise ApplicationError(
-            f"Protocol version {version} was not in force when this was shown; reload the page.",
+            gettext(
+                "Protocol version %(version)s was not in force when this was shown; "
+                "reload the page."
+            )
+            % {"version": version},
             field="protocol_version",
         )
     return asked
@@ -163,7 +168,9 @@ def _previous(assignment: Assignment, *, revise: bool) -> Preference | None:
         .first()
     )
     if last is not None and not revise:
-        raise ConflictError("You have labelled this comparison already. Undo it to revise.")
+        raise ConflictError(
+            gettext("You have labelled this comparison already. Undo it to revise.")
+        )
     return last
 
 
@@ -197,7 +204,9 @@ def _end_later_leases(assignment: Assignment) -> None:
     )
     for lease in later.exclude(pk=assignment.pk):
         if lease.state == State.SKIPPED:
-            raise ConflictError("You have skipped this comparison since, so nothing was stored.")
+            raise ConflictError(
+                gettext("You have skipped this comparison since, so nothing was stored.")
+            )
         assignment_close(assignment=lease, state=State.RETURNED)
 
 
@@ -206,8 +215,10 @@ def _take_slot_again(assignment: Assignment) -> None:
     assignment.comparison.refresh_from_db(fields=["open_slots"])
     if assignment.comparison.open_slots < 1 or assignment.state == Assignment.State.SKIPPED:
         raise ConflictError(
-            "This comparison was given to somebody else after your lease ran out, so the label "
-            "could not be stored."
+            gettext(
+                "This comparison was given to somebody else after your lease ran out, so the label "
+                "could not be stored."
+            )
         )
     type(assignment.comparison).objects.filter(pk=assignment.comparison_id).update(
         open_slots=assignment.comparison.open_slots - 1

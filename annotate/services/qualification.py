@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotate.errors import ApplicationError, ConflictError, NoWork
 from annotate.models import (
@@ -58,7 +59,7 @@ def qualification_lease(
         )
     result = qualification_record(annotator=annotator)
     if result is None:
-        raise NoWork("Answer the test questions on your screen first.")
+        raise NoWork(gettext("Answer the test questions on your screen first."))
     if not result.has_passed:
         raise NoWork(result.text)
     return None
@@ -82,7 +83,9 @@ def _begin(annotator: Annotator, *, number: int) -> QualificationAttempt:
         annotator=annotator, use=Gold.Use.QUALIFICATION, replicate=number - 1
     ).count()
     if not questions:
-        raise NoWork("There is no test question for you yet. The project's owner must add some.")
+        raise NoWork(
+            gettext("There is no test question for you yet. The project's owner must add some.")
+        )
     attempt, _ = QualificationAttempt.objects.get_or_create(
         annotator=annotator, number=number, defaults={"n_questions": questions}
     )
@@ -100,13 +103,15 @@ def qualification_start(*, annotator: Annotator) -> QualificationAttempt:
     """
     policy = QualityPolicy.objects.filter(project_id=annotator.project_id).first()
     if policy is None or not policy.qualification_required or annotator.qualified_at is not None:
-        raise ConflictError("You need no qualification test here.")
+        raise ConflictError(gettext("You need no qualification test here."))
     Annotator.objects.select_for_update().get(pk=annotator.pk)
     if _open_attempt(annotator) is not None:
-        raise ConflictError("Your attempt is under way. Go on labelling to finish it.")
+        raise ConflictError(gettext("Your attempt is under way. Go on labelling to finish it."))
     n_used = annotator.qualification_attempts.count()
     if n_used >= policy.qualification_attempts:
-        raise ConflictError("You have used all attempts. Ask the owner of the project for another.")
+        raise ConflictError(
+            gettext("You have used all attempts. Ask the owner of the project for another.")
+        )
     return _begin(annotator, number=n_used + 1)
 
 
@@ -153,19 +158,24 @@ def _finished(attempt: QualificationAttempt) -> TestResult:
     if not attempt.has_passed:
         return TestResult(_failed_text(attempt, policy), has_passed=False)
     Annotator.objects.filter(pk=annotator.pk).update(qualified_at=now)
-    told = f"You passed the test: {attempt.n_correct} of {attempt.n_questions} right."
+    told = gettext("You passed the test: %(right)s of %(asked)s right.") % _counts(attempt)
     return TestResult(told, has_passed=True)
 
 
+def _counts(attempt: QualificationAttempt) -> dict[str, int]:
+    return {"right": attempt.n_correct, "asked": attempt.n_questions}
+
+
 def _failed_text(attempt: QualificationAttempt, policy: QualityPolicy) -> str:
-    told = (
-        f"You did not pass the test: {attempt.n_correct} of {attempt.n_questions} right, "
-        f"{policy.qualification_pass_mark:.0%} needed. "
-    )
+    mark = f"{policy.qualification_pass_mark:.0%}"
+    told = gettext("You did not pass the test: %(right)s of %(asked)s right, %(mark)s needed.")
     left = policy.qualification_attempts - attempt.number
-    if left > 0:
-        return told + "Open the test page to begin another attempt."
-    return told + "No attempt is left; ask the owner of the project."
+    what_now = (
+        gettext("Open the test page to begin another attempt.")
+        if left > 0
+        else gettext("No attempt is left; ask the owner of the project.")
+    )
+    return f"{told % {**_counts(attempt), 'mark': mark}} {what_now}"
 
 
 @dataclass(frozen=True)
@@ -187,7 +197,9 @@ def qualification_state(*, annotator: Annotator) -> TestState:
     tries = list(annotator.qualification_attempts.order_by("number"))
     has_passed = annotator.qualified_at is not None
     is_required = policy is not None and policy.qualification_required
-    text = "You may label here." if is_required else "This project asks for no test."
+    text = (
+        gettext("You may label here.") if is_required else gettext("This project asks for no test.")
+    )
     can_start = False
     if policy is not None and is_required and not has_passed:
         text = _state_text(tries, policy)
@@ -203,16 +215,15 @@ def qualification_state(*, annotator: Annotator) -> TestState:
 
 
 def _state_text(tries: list[QualificationAttempt], policy: QualityPolicy) -> str:
+    mark = f"{policy.qualification_pass_mark:.0%}"
     if not tries:
-        return f"Label as usual: the first comparisons are the test, {_needed(policy)}."
+        told = gettext("Label as usual: the first comparisons are the test, %(mark)s right needed.")
+        return told % {"mark": mark}
     last = tries[-1]
     if last.finished_at is None:
-        return f"{last.n_answered} of {last.n_questions} questions answered, {_needed(policy)}."
+        told = gettext("%(answered)s of %(asked)s questions answered, %(mark)s right needed.")
+        return told % {"answered": last.n_answered, "asked": last.n_questions, "mark": mark}
     return _failed_text(last, policy)
-
-
-def _needed(policy: QualityPolicy) -> str:
-    return f"{policy.qualification_pass_mark:.0%} right needed"
 
 
 @transaction.atomic

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 from annotate.errors import NoWork
 from annotate.models import Annotator, Assignment, Preference, QualityPolicy
 from annotate.services.qualification import qualification_lease, qualification_record
@@ -52,7 +54,9 @@ def special_lease(
         If the project cannot pay for it.
     """
     if annotator.paused_at is not None:
-        raise NoWork("Your labelling is paused here. The owner of the project has been told.")
+        raise NoWork(
+            gettext("Your labelling is paused here. The owner of the project has been told.")
+        )
     policy = QualityPolicy.objects.filter(project_id=annotator.project_id).first()
     if policy is None:
         return None
@@ -94,7 +98,7 @@ def _scored(
 
 
 def _gold_words(is_correct: bool, explanation: str) -> str:
-    opening = "Right." if is_correct else "Not the expected answer."
+    opening = gettext("Right.") if is_correct else gettext("Not the expected answer.")
     return f"{opening} {explanation}".strip()
 
 

@@ -1,12 +1,16 @@
 """Conflicts between people: when a comparison goes to a reviewer."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import ngettext
 
 from annotate.models import Assignment, Comparison, Preference, QualityPolicy, Review
+
+CONFLICT = re.compile(r"(?P<people>\d+) people, verdicts up to (?P<gap>\S+) steps apart")
 
 
 def review_open_if_conflict(*, comparison_id: int, policy: QualityPolicy | None) -> Review | None:
@@ -28,6 +32,19 @@ def review_open_if_conflict(*, comparison_id: int, policy: QualityPolicy | None)
     except IntegrityError:
         # Another label on the same comparison opened it at this moment.
         return None
+
+
+def conflict_in_words(review: Review) -> str:
+    """Why a comparison needs a reviewer; rows are kept in English, whoever's label opened them."""
+    found = CONFLICT.fullmatch(review.reason)
+    if found is None:
+        return review.reason
+    told = ngettext(
+        "%(people)s people, verdicts up to %(gap)s step apart",
+        "%(people)s people, verdicts up to %(gap)s steps apart",
+        2 if found["gap"] != "1" else 1,
+    )
+    return told % found.groupdict()
 
 
 def human_votes(*, comparison_id: int) -> list[Preference]:

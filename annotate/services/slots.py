@@ -13,6 +13,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from annotate.errors import BudgetExhausted
 from annotate.models import Annotator, Assignment, Project
@@ -73,7 +74,9 @@ def project_commit_money(*, project_id: int, amount_usd: Decimal) -> None:
     )
     if not rows:
         raise BudgetExhausted(
-            "The budget of this project is used up. Its owner can raise it in the settings."
+            gettext(
+                "The budget of this project is used up. Its owner can raise it in the settings."
+            )
         )
 
 

@@ -3,13 +3,27 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy, ngettext
+
 from annotate.errors import ApplicationError
 from annotate.models import Preference, Protocol
-from annotate.selectors.protocols import OVERALL, rated_aspects, reasons_by_aspect, strength_aspects
+from annotate.selectors.protocols import (
+    OVERALL_KEY,
+    rated_aspects,
+    reasons_by_aspect,
+    strength_aspects,
+)
 
 Verdict = Preference.Verdict
 UNDIRECTED = (Verdict.BOTH_BAD, Verdict.CANNOT_JUDGE)
 MAX_SPANS = 200
+# One sentence per field: the parts of a sentence put together do not inflect.
+UNKNOWN = {
+    "aspects": gettext_lazy("Unknown aspect %(key)r; this protocol has %(known)s."),
+    "ratings": gettext_lazy("Unknown rating %(key)r; this protocol has %(known)s."),
+    "reasons": gettext_lazy("Unknown aspect with reasons %(key)r; this protocol has %(known)s."),
+    "spans": gettext_lazy("Unknown category of highlights %(key)r; this protocol has %(known)s."),
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +105,7 @@ def _ranking(given: VerdictInput, protocol: Protocol, shown: ShownResponses) -> 
     if protocol.kind == Protocol.Kind.PAIRWISE:
         ranking = _pairwise_ranking(given, n_responses=len(shown))
     elif protocol.kind == Protocol.Kind.RATING:
-        overall = given.ratings[OVERALL["key"]]
+        overall = given.ratings[OVERALL_KEY]
         levels = sorted(set(overall), reverse=True)
         ranking = [levels.index(rating) for rating in overall]
     else:
@@ -103,14 +117,17 @@ def _ranking(given: VerdictInput, protocol: Protocol, shown: ShownResponses) -> 
 def _pairwise_ranking(given: VerdictInput, *, n_responses: int) -> list[int]:
     if n_responses != 2:
         raise ApplicationError(
-            "A comparison of more than two responses needs a ranking.", field="ranking"
+            gettext("A comparison of more than two responses needs a ranking."), field="ranking"
         )
     by_strength = {-1: [0, 1], 0: [0, 0], 1: [1, 0]}
     ranking = by_strength[(given.strength > 0) - (given.strength < 0)]
     if given.ranking is not None and list(given.ranking) != ranking:
         raise ApplicationError(
-            f"The ranking {list(given.ranking)} contradicts the strength {given.strength}; "
-            "pairwise verdicts leave the ranking out.",
+            gettext(
+                "The ranking %(ranking)s contradicts the strength %(strength)s; pairwise verdicts "
+                "leave the ranking out."
+            )
+            % {"ranking": list(given.ranking), "strength": given.strength},
             field="ranking",
         )
     return ranking
@@ -121,19 +138,26 @@ def _check_ranking(
 ) -> None:
     if len(ranking) != n_responses or not all(0 <= rank < n_responses for rank in ranking):
         raise ApplicationError(
-            f"The ranking {ranking} needs one rank from 0 to {n_responses - 1} for each of "
-            f"the {n_responses} responses.",
+            gettext(
+                "The ranking %(ranking)s needs one rank from 0 to %(last)s for each of the "
+                "%(n_responses)s responses."
+            )
+            % {"ranking": ranking, "last": n_responses - 1, "n_responses": n_responses},
             field="ranking",
         )
     n_ranks = len(set(ranking))
     if (n_ranks == 1) != (verdict == Verdict.TIE):
         raise ApplicationError(
-            "A ranking with all ranks equal is the verdict 'tie', and a tie has all ranks equal.",
+            gettext(
+                "A ranking with all ranks equal is the verdict 'tie', "
+                "and a tie has all ranks equal."
+            ),
             field="ranking",
         )
     if protocol.kind == Protocol.Kind.RANKING and not protocol.allow_tie and n_ranks < n_responses:
         raise ApplicationError(
-            f"This project allows no ties, but the ranking {ranking} has equal ranks.",
+            gettext("This project allows no ties, but the ranking %(ranking)s has equal ranks.")
+            % {"ranking": ranking},
             field="ranking",
         )
 
@@ -166,11 +190,15 @@ def _check_allowed(given: VerdictInput, protocol: Protocol) -> None:
     }
     if given.verdict not in allowed:
         raise ApplicationError(
-            f"Unknown verdict {given.verdict!r}; use one of {', '.join(allowed)}.", field="verdict"
+            gettext("Unknown verdict %(verdict)r; use one of %(allowed)s.")
+            % {"verdict": given.verdict, "allowed": ", ".join(allowed)},
+            field="verdict",
         )
     if not allowed[Verdict(given.verdict)]:
         raise ApplicationError(
-            f"This project does not allow the verdict {given.verdict!r}.", field="verdict"
+            gettext("This project does not allow the verdict %(verdict)r.")
+            % {"verdict": given.verdict},
+            field="verdict",
         )
 
 
@@ -179,14 +207,19 @@ def _check_strength(given: VerdictInput, protocol: Protocol) -> None:
     if not has_strength:
         if given.strength != 0:
             raise ApplicationError(
-                f"The verdict {given.verdict!r} has no strength here; send 0.", field="strength"
+                gettext("The verdict %(verdict)r has no strength here; send 0.")
+                % {"verdict": given.verdict},
+                field="strength",
             )
         return
     most = protocol.max_strength
     if given.strength == 0 or abs(given.strength) > most:
         raise ApplicationError(
-            f"Strength {given.strength} is outside the scale: a ranked verdict has a strength from "
-            f"{-most} to {most} other than 0; for a tie use the verdict 'tie'.",
+            gettext(
+                "Strength %(strength)s is outside the scale: a ranked verdict has a strength from "
+                "%(least)s to %(most)s other than 0; for a tie use the verdict 'tie'."
+            )
+            % {"strength": given.strength, "least": -most, "most": most},
             field="strength",
         )
 
@@ -195,44 +228,55 @@ def _check_aspects(given: VerdictInput, protocol: Protocol) -> None:
     known = {aspect["key"] for aspect in strength_aspects(protocol)}
     most = protocol.max_strength
     for key, value in given.aspects.items():
-        _check_known(key, known, "aspect", field="aspects")
+        _check_known(key, known, field="aspects")
         if type(value) is not int or abs(value) > most:
             raise ApplicationError(
-                f"Aspect {key!r} needs a whole number from {-most} to {most}; got {value!r}.",
+                gettext(
+                    "Aspect %(key)r needs a whole number from %(least)s to %(most)s; got %(value)r."
+                )
+                % {"key": key, "least": -most, "most": most, "value": value},
                 field="aspects",
             )
     missing = known - set(given.aspects)
     if given.verdict not in UNDIRECTED and missing:
-        raise ApplicationError(f"Weigh aspect {sorted(missing)[0]!r} too.", field="aspects")
+        raise ApplicationError(
+            gettext("Weigh aspect %(key)r too.") % {"key": sorted(missing)[0]}, field="aspects"
+        )
 
 
 def _check_ratings(given: VerdictInput, protocol: Protocol, *, n_responses: int) -> None:
     known = {aspect["key"] for aspect in rated_aspects(protocol)}
     most = protocol.rating_points
     for key, row in given.ratings.items():
-        _check_known(key, known, "rating", field="ratings")
+        _check_known(key, known, field="ratings")
         if len(row) != n_responses or not all(1 <= rating <= most for rating in row):
             raise ApplicationError(
-                f"Rating {key!r} needs one whole number from 1 to {most} for each of the "
-                f"{n_responses} responses; got {row}.",
+                gettext(
+                    "Rating %(key)r needs one whole number from 1 to %(most)s for each of the "
+                    "%(n_responses)s responses; got %(row)s."
+                )
+                % {"key": key, "most": most, "n_responses": n_responses, "row": row},
                 field="ratings",
             )
     missing = known - set(given.ratings)
     if given.verdict not in UNDIRECTED and missing:
         raise ApplicationError(
-            f"Rate every response on {sorted(missing)[0]!r} too.", field="ratings"
+            gettext("Rate every response on %(key)r too.") % {"key": sorted(missing)[0]},
+            field="ratings",
         )
 
 
 def _check_reasons(given: VerdictInput, protocol: Protocol) -> None:
     offered = reasons_by_aspect(protocol)
     for key, ticked in given.reasons.items():
-        _check_known(key, set(offered), "aspect with reasons", field="reasons")
+        _check_known(key, set(offered), field="reasons")
         unknown = [reason for reason in ticked if reason not in offered[key]]
         if unknown or len(set(ticked)) < len(ticked):
             raise ApplicationError(
-                f"The reasons of {key!r} are {', '.join(offered[key])}, each at most once; got "
-                f"{ticked}.",
+                gettext(
+                    "The reasons of %(key)r are %(offered)s, each at most once; got %(ticked)s."
+                )
+                % {"key": key, "offered": ", ".join(offered[key]), "ticked": ticked},
                 field="reasons",
             )
 
@@ -240,19 +284,27 @@ def _check_reasons(given: VerdictInput, protocol: Protocol) -> None:
 def _check_spans(given: VerdictInput, protocol: Protocol, shown: ShownResponses) -> None:
     if len(given.spans) > MAX_SPANS:
         raise ApplicationError(
-            f"{len(given.spans)} highlights are too many; the most is {MAX_SPANS}.", field="spans"
+            gettext("%(count)s highlights are too many; the most is %(most)s.")
+            % {"count": len(given.spans), "most": MAX_SPANS},
+            field="spans",
         )
     known = {category["key"] for category in protocol.span_categories}
     for span in given.spans:
-        _check_known(span["category"], known, "category of highlights", field="spans")
+        _check_known(span["category"], known, field="spans")
         place, start, end = span["response"], span["start"], span["end"]
         if place >= len(shown):
-            raise ApplicationError(f"There is no response at place {place}.", field="spans")
+            raise ApplicationError(
+                gettext("There is no response at place %(place)s.") % {"place": place},
+                field="spans",
+            )
         length = len(shown.texts[place])
         if not 0 <= start < end <= length:
             raise ApplicationError(
-                f"A highlight from {start} to {end} does not lie in a response of {length} "
-                "characters.",
+                gettext(
+                    "A highlight from %(start)s to %(end)s does not lie in a response of "
+                    "%(length)s characters."
+                )
+                % {"start": start, "end": end, "length": length},
                 field="spans",
             )
 
@@ -262,13 +314,20 @@ def _check_rationale(given: VerdictInput, protocol: Protocol) -> None:
     is_required = protocol.rationale == Protocol.Rationale.REQUIRED
     if is_required and len(given.rationale.strip()) < least:
         raise ApplicationError(
-            f"This project asks why: write at least {least} characters.", field="rationale"
+            ngettext(
+                "This project asks why: write at least %(least)s character.",
+                "This project asks why: write at least %(least)s characters.",
+                least,
+            )
+            % {"least": least},
+            field="rationale",
         )
 
 
-def _check_known(key: str, known: set[str], what: str, *, field: str) -> None:
+def _check_known(key: str, known: set[str], *, field: str) -> None:
     if key not in known:
+        names = ", ".join(sorted(known)) or gettext("none")
         raise ApplicationError(
-            f"Unknown {what} {key!r}; this protocol has {', '.join(sorted(known)) or 'none'}.",
+            UNKNOWN[field] % {"key": key, "known": names},
             field=field,
         )

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotate.access import (
@@ -25,7 +26,7 @@ from annotate.selectors.quality import display_name, reviews_decided, reviews_op
 from annotate.selectors.quality_page import blind_votes
 from annotate.services.overrides import has_voted, review_decide, review_order, verdict_of
 from annotate.services.qualification import qualification_start, qualification_state
-from annotate.services.reviews import human_votes
+from annotate.services.reviews import conflict_in_words, human_votes
 from annotate.views.common import page_context
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -41,9 +42,17 @@ def review_list(request: HttpRequest, slug: str) -> HttpResponse:
     decided = list(reviews_decided(project=access.project)[:50])
     context = page_context(access, nav="review") | {
         "page_obj": page,
-        "waiting": [(review, has_voted(review=review, annotator=annotator)) for review in page],
+        "waiting": [
+            (review, conflict_in_words(review), has_voted(review=review, annotator=annotator))
+            for review in page
+        ],
         "decided": [
-            (review, verdict_name(review.preference), display_name(review.reviewer))
+            (
+                review,
+                conflict_in_words(review),
+                verdict_name(review.preference),
+                display_name(review.reviewer),
+            )
             for review in decided
             if review.preference is not None and review.reviewer is not None
         ],
@@ -64,9 +73,14 @@ def review(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         n_responses=found.comparison.n_responses,
     )
     if request.method == "POST" and form.is_valid() and _decided(found, annotator, form):
-        messages.success(request, f"Your verdict on {found.comparison} stands above the votes.")
+        messages.success(request, _told(found))
         return redirect("annotate:reviews", slug)
     return _review_page(request, access, annotator, found, form)
+
+
+def _told(found: Review) -> str:
+    told = gettext("Your verdict on %(comparison)s stands above the votes.")
+    return told % {"comparison": found.comparison}
 
 
 def _decided(found: Review, annotator: Annotator, form: ReviewForm) -> bool:
@@ -100,6 +114,7 @@ def _review_page(
     own = has_voted(review=found, annotator=annotator)
     context = page_context(access, nav="review") | {
         "review": found,
+        "conflict": conflict_in_words(found),
         "comparison": comparison,
         "form": form,
         "is_own": own,

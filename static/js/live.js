@@ -3,6 +3,7 @@ import "./copy.js";
 import { csrfToken } from "./csrf.js";
 import { say } from "./status.js";
 import { prepareTables } from "./tables.js";
+import { gettext } from "./translate.js";
 
 document.addEventListener("htmx:configRequest", (event) => {
   event.detail.headers["X-CSRFToken"] = csrfToken();
@@ -14,7 +15,7 @@ document.addEventListener("htmx:responseError", (event) => {
 });
 
 document.addEventListener("htmx:sendError", () => {
-  say("The server cannot be reached; what you see may be out of date.", "warn");
+  say(gettext("The server cannot be reached; what you see may be out of date."), "warn");
 });
 
 document.addEventListener("htmx:load", (event) => prepareTables(event.detail.elt));
@@ -68,6 +69,9 @@ function problemSentence(status, body) {
     const problem = JSON.parse(body);
     return problem.detail || problem.title;
   } catch {
-    return `The server answered ${status}; nothing was changed on this page. Reload and try again.`;
+    return gettext(
+      "The server answered %(status)s; nothing was changed on this page. Reload and try again.",
+      { status },
+    );
   }
 }

@@ -2,7 +2,13 @@
 (() => {
   const root = document.documentElement;
   const order = ["auto", "light", "dark"];
-  const names = { auto: "Auto", light: "Light", dark: "Dark" };
+  // The catalogue comes later, yet before the page is shown whole: apply is called again then.
+  const gettext = (text) => globalThis.django?.gettext?.(text) ?? text;
+  const words = {
+    auto: () => [gettext("Auto"), gettext("Colours: auto")],
+    light: () => [gettext("Light"), gettext("Colours: light")],
+    dark: () => [gettext("Dark"), gettext("Colours: dark")],
+  };
 
   function stored() {
     try {
@@ -26,8 +32,7 @@
     if (theme === "auto") delete root.dataset.theme;
     else root.dataset.theme = theme;
     for (const button of document.querySelectorAll("[data-theme-toggle]")) {
-      button.textContent = names[theme];
-      button.title = `Colours: ${theme}`;
+      [button.textContent, button.title] = words[theme]();
       button.setAttribute("aria-label", button.title);
       button.hidden = false;
     }

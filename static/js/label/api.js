@@ -1,4 +1,5 @@
 import { csrfToken } from "../csrf.js";
+import { SAY } from "./words.js";
 
 // The server could not be reached, or is not able to answer now: the same request may succeed later.
 export class Unreachable extends Error {}
@@ -6,7 +7,7 @@ export class Unreachable extends Error {}
 // The server understood and refused: status and detail come from its problem document.
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem.detail || problem.title || `The server answered ${status}.`);
+    super(problem.detail || problem.title || SAY.answered(status));
     this.status = status;
     this.errors = problem.errors ?? null;
   }

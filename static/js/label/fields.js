@@ -1,7 +1,7 @@
 // What a label may hold beside its verdict. Every field has the same members: element, stop (what takes the focus),
 // press(digit), paint(state), missing(state): a sentence, or "" when nothing is missing.
 import { element } from "./dom.js";
-import { SAY, letter, pointPhrase } from "./words.js";
+import { NAME, SAY, letter, pointPhrase } from "./words.js";
 
 // A row of radio buttons; value is what the state holds for it.
 class RadioRow {
@@ -166,7 +166,7 @@ export class WhyField {
       placeholder: this.required ? SAY.whyRequired : SAY.whyOptional,
       oninput: () => onEdit(() => ({ rationale: this.stop.value })),
     });
-    const label = element("label", { for: "why", class: "visually-hidden" }, "Why?");
+    const label = element("label", { for: "why", class: "visually-hidden" }, NAME.why);
     this.element = element("div", { class: "why" }, label, this.stop);
   }
 

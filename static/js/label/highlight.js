@@ -65,7 +65,7 @@ export class Highlights {
       role: "textbox",
       "aria-multiline": "true",
       "aria-readonly": "true",
-      "aria-label": `Plain text of ${letter(place)}`,
+      "aria-label": SAY.plainText(letter(place)),
       inputmode: "none",
       spellcheck: "false",
     }))
@@ -190,7 +190,7 @@ export class Highlights {
         {
           type: "button",
           class: "btn btn--quiet btn--small",
-          "aria-label": `Remove highlight ${words}`,
+          "aria-label": SAY.removeHighlight(words),
           onclick: () => this.remove(span),
         },
         "×",

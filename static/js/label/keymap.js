@@ -50,7 +50,7 @@ export class KeyMap {
         type: "button",
         class: "btn btn--small",
         "data-action": action,
-        "aria-label": `${words}: ${current}. Change`,
+        "aria-label": SAY.changeKey(words, current),
         onclick: () => this.wait(action),
       },
       element("kbd", {}, current),

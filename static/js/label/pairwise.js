@@ -1,6 +1,6 @@
 // The pairwise task: one scale from A on the left to B on the right.
 import { Task } from "./task.js";
-import { SAY, pointName, pointPhrase } from "./words.js";
+import { NAME, SAY, pointName, pointPhrase } from "./words.js";
 
 export class PairwiseTask extends Task {
   buildVerdict() {
@@ -13,7 +13,7 @@ export class PairwiseTask extends Task {
         this.verdictButton(String(index + 1), pointName(strength, this.half), verdict, strength),
       );
     });
-    this.buildUndirected({ key: "0", name: "Both bad" });
+    this.buildUndirected({ key: "0", name: NAME.bothBad });
   }
 
   get immediate() {

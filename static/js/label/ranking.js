@@ -2,16 +2,16 @@
 import { dragInto } from "./drag.js";
 import { element } from "./dom.js";
 import { Task } from "./task.js";
-import { SAY, letter, orderName } from "./words.js";
+import { NAME, SAY, letter, orderName } from "./words.js";
 
 export class RankingTask extends Task {
   buildVerdict() {
     this.places.points.className = "points points--ranks";
     this.ranks = element("div", { class: "ranks" });
-    this.moves = element("div", { class: "moves", role: "group", "aria-label": "Move the chosen response" });
+    this.moves = element("div", { class: "moves", role: "group", "aria-label": NAME.move });
     this.places.points.append(this.ranks, this.moves);
     this.buildMoves();
-    this.buildUndirected({ key: "b", name: "All bad" });
+    this.buildUndirected({ key: "b", name: NAME.allBad });
     this.current = 0;
   }
 
@@ -23,10 +23,10 @@ export class RankingTask extends Task {
         name,
       );
     this.moves.append(
-      button("↑", "Better by one rank", () => this.shift(-1)),
-      button("↓", "Worse by one rank", () => this.shift(1)),
-      button("=", "Tie with the one before", () => this.tie()),
-      button("×", "Take out of the ranking", () => this.place(this.current, null)),
+      button("↑", NAME.better, () => this.shift(-1)),
+      button("↓", NAME.worse, () => this.shift(1)),
+      button("=", NAME.tie, () => this.tie()),
+      button("×", NAME.takeOut, () => this.place(this.current, null)),
     );
   }
 
@@ -40,7 +40,7 @@ export class RankingTask extends Task {
         {
           type: "button",
           class: "rank-name",
-          "aria-label": `Put the chosen response: ${words}`,
+          "aria-label": SAY.putInto(words),
           onclick: () => this.place(this.current, rank),
         },
         name,

@@ -1,7 +1,7 @@
 // The rating task: each response is rated by itself; the overall ratings give the ranking.
 import { element } from "./dom.js";
 import { Task } from "./task.js";
-import { SAY, orderName } from "./words.js";
+import { NAME, SAY, orderName } from "./words.js";
 
 const OVERALL = "overall";
 
@@ -10,7 +10,7 @@ export class RatingTask extends Task {
     this.order = element("p", { class: "order", "data-label": "order" });
     this.places.points.className = "points points--order";
     this.places.points.append(this.order);
-    this.buildUndirected({ key: "b", name: "All bad" });
+    this.buildUndirected({ key: "b", name: NAME.allBad });
   }
 
   // Without a field in focus, a digit goes to the first rating that is still open.

@@ -2,7 +2,7 @@
 // buildVerdict, verdictOf(state), verdictComplaint, showVerdict, paintVerdict, pressVerdict, verdictPhrase.
 import { element } from "./dom.js";
 import { RatingField, ReasonsField, StrengthField, WhyField } from "./fields.js";
-import { SAY, UNDIRECTED } from "./words.js";
+import { NAME, SAY, UNDIRECTED } from "./words.js";
 
 const NOTHING = { verdict: "", strength: 0, rationale: "" };
 const inOrder = (a, b) => a.response - b.response || a.start - b.start || a.end - b.end;
@@ -37,7 +37,7 @@ export class Task {
     if (this.protocol.allow_both_bad)
       others.append(this.verdictButton(bothBad.key, bothBad.name, "both_bad"));
     if (this.protocol.allow_cannot_judge)
-      others.append(this.verdictButton("x", "Cannot judge", "cannot_judge"));
+      others.append(this.verdictButton("x", NAME.cannotJudge, "cannot_judge"));
   }
 
   verdictButton(key, name, verdict, strength = 0) {

@@ -1,9 +1,8 @@
 // What is on the screen: prompt, responses, progress, panels. Knows nothing of the network.
 import { markDifferences, unmark } from "./diff.js";
 import { element, remember, remembered } from "./dom.js";
-import { SAY, letter } from "./words.js";
+import { NAME, ROLES, SAY, letter } from "./words.js";
 
-const ROLES = { user: "User", assistant: "Assistant", system: "System" };
 const OPEN_COUNTED_TO = 1000; // the server counts no further
 const TWO_LINES_PX = 52; // two lines of a prompt at 16 px
 const NARROW = matchMedia("(max-width: 899px)");
@@ -111,7 +110,8 @@ export class Screen {
 
   fill(side, { label, html }) {
     this.panes[side].querySelector(".pane-name").textContent = label;
-    this.bodies[side].innerHTML = html || '<p class="muted">(empty response)</p>'; // sanitised by the server
+    this.bodies[side].innerHTML = html; // sanitised by the server
+    if (!html) this.bodies[side].append(element("p", { class: "muted" }, NAME.empty));
     this.panes[side].scrollTop = 0;
   }
 
@@ -128,7 +128,7 @@ export class Screen {
     const toggle = this.find("prompt-toggle");
     this.root.classList.toggle("prompt-collapsed", collapsed);
     toggle.setAttribute("aria-expanded", String(!collapsed));
-    toggle.querySelector("span").textContent = collapsed ? "Show all" : "Fold";
+    toggle.querySelector("span").textContent = collapsed ? NAME.unfold : NAME.fold;
     this.find("prompt").scrollTop = 0;
     this.fitPrompt();
     return true;
@@ -150,11 +150,8 @@ export class Screen {
 
   progress({ done, open, median_ms: median }) {
     const more = open >= OPEN_COUNTED_TO ? "+" : "";
-    this.find("progress").textContent =
-      `${done.toLocaleString()} of ${(done + open).toLocaleString()}${more}`;
-    this.find("pace").textContent = median
-      ? ` · ${(median / 1000).toFixed(median < 9950 ? 1 : 0)} s median`
-      : "";
+    this.find("progress").textContent = SAY.progress(done, done + open, more);
+    this.find("pace").textContent = median ? SAY.pace(median / 1000) : "";
   }
 
   // ---- the sides ----
