@@ -43,9 +43,17 @@ def storage_write_file(name: str, path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-    default_storage.delete(name)
-    with path.open("rb") as file:
-        default_storage.save(name, File(file))
+    try:
+        target = Path(default_storage.path(name))
+    except NotImplementedError:  # how Django says that a storage is no local folder
+        default_storage.delete(name)
+        with path.open("rb") as file:
+            default_storage.save(name, File(file))
+        return digest.hexdigest()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".draft-{target.name}")
+    shutil.copyfile(path, draft)
+    draft.replace(target)
     return digest.hexdigest()
 
 
