@@ -11,6 +11,10 @@ PINS := pyproject.toml constraints.txt
 CORES := $(wildcard routing/core modeling/core)
 export PORT TANDEM_HOME
 
+# One process per core, worksteal keeps neighbours together: each process has a
+# database and a Redis prefix of its own.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+
 help: ## Show these lines
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -38,10 +42,10 @@ run: .venv/.runtime ## Install what is missing and run Tandem (PORT=8000, TANDEM
 	@exec $(BIN)/python manage.py up
 
 test: .venv/.dev ## Install what is missing and run the whole test suite
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 
 test-fast: .venv/.dev ## Run the tests that need no browser, training or processes
-	@$(BIN)/python -m pytest -m "not slow and not e2e and not gpu"
+	@$(PYTEST) -m "not slow and not e2e and not gpu"
 
 check: lint types imports migrations docstrings test ## Run every check; what CI runs
 

@@ -53,7 +53,10 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("content", KINDS)
+KIND_NAMES = ["csv", "tsv", "json", "lines", "parquet", "lines-gzip", "csv-zstd", "json-gzip"]
+
+
+@pytest.mark.parametrize("content", KINDS, ids=KIND_NAMES)
 def test_every_kind_of_file_is_read_with_the_same_mapping(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "upload"
     path.write_bytes(content)
@@ -151,7 +154,9 @@ def test_a_file_that_no_schema_knows_shows_its_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(lines_bytes() * 2000)[:-40], zstandard.compress(lines_bytes())[:-4]]
+    "content",
+    [gzip.compress(lines_bytes() * 2000)[:-40], zstandard.compress(lines_bytes())[:-4]],
+    ids=["gzip", "zstd"],
 )
 def test_a_packed_file_that_breaks_off_is_an_error_not_an_exception(
     tmp_path: Path, content: bytes
