@@ -117,13 +117,21 @@ def work_is_with_others(*, annotator: Annotator) -> bool:
 
 
 def shown_texts(*, assignment: Assignment) -> list[str]:
-    """The raw texts of the responses in the order in which they are shown."""
-    texts = dict(
+    """The raw texts of the responses in the order in which they are shown.
+
+    Without a query where a lease brought them along, in canonical order.
+    """
+    brought: list[str] | None = getattr(assignment, "canonical_texts", None)
+    texts = dict(enumerate(brought)) if brought is not None else _texts_by_place(assignment)
+    return [texts[position] for position in assignment.shown_order]
+
+
+def _texts_by_place(assignment: Assignment) -> dict[int, str]:
+    return dict(
         ComparisonResponse.objects.filter(comparison_id=assignment.comparison_id).values_list(
             "position", "response__text"
         )
     )
-    return [texts[position] for position in assignment.shown_order]
 
 
 def given_verdict(*, assignment: Assignment) -> dict[str, Any] | None:
