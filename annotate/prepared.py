@@ -10,11 +10,15 @@ from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
 import psycopg
-from django.db import OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db import connection as _connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.query import get_related_populators
 
+# The type stubs know neither what keeps a connection healthy nor the compiler's own parts.
+connection: Any = _connection
+related_populators: Any = get_related_populators
 # How often a statement is sent before its plan is kept.
 PREPARE_AFTER = 1
 M = TypeVar("M", bound=Model)
@@ -36,29 +40,33 @@ def fetch_all_prepared(
     statement: str, values: Mapping[str, Any] | Sequence[Any]
 ) -> list[tuple[Any, ...]]:
     """Run a statement through Django's wrappers and return its rows."""
-    is_untried = not (connection.in_atomic_block or connection.health_check_done)
+    # Each look through Django's proxy costs as much as a small query.
+    own: Any = connections[DEFAULT_DB_ALIAS]
+    is_untried = not (own.in_atomic_block or own.health_check_done)
     try:
-        return _fetch(statement, values)
+        return _fetch(own, statement, values)
     except OperationalError:
-        if not is_untried or not connection.errors_occurred or connection.is_usable():
+        if not is_untried or own.is_usable():
             raise
     # The server went away between two requests. Asking it before each would cost one more journey.
-    connection.close()
-    return _fetch(statement, values)
+    own.close()
+    return _fetch(own, statement, values)
 
 
-def _fetch(statement: str, values: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
-    connection.ensure_connection()
-    raw = connection.connection
+def _fetch(
+    own: Any, statement: str, values: Mapping[str, Any] | Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    own.ensure_connection()
+    raw = own.connection
     # Django switches preparing off for the whole connection.
     raw.prepare_threshold = PREPARE_AFTER
     try:
-        with CursorWrapper(_PreparedCursor(raw), connection) as cursor:
+        with CursorWrapper(_PreparedCursor(raw), own) as cursor:
             cursor.execute(statement, values)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
     finally:
         raw.prepare_threshold = None
-    connection.health_check_done = True
+    own.health_check_done = True
     return rows
 
 
@@ -73,7 +81,7 @@ def insert_prepared(row: M) -> M:
 
 @cache
 def _insertion(model: type[Model]) -> tuple[str, list[Any]]:
-    options = model._meta
+    options: Any = model._meta
     fields = [field for field in options.local_concrete_fields if not field.primary_key]
     columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
     table, places = connection.ops.quote_name(options.db_table), ", ".join(["%s"] * len(fields))
@@ -134,7 +142,7 @@ class PreparedQuery(Generic[M]):
         assert self._sql
         start, end = info["select_fields"][0], info["select_fields"][-1] + 1
         names = [column[0].target.attname for column in compiler.select[start:end]]
-        related = get_related_populators(info, compiler.select, connection.alias)
+        related = related_populators(info, compiler.select, connection.alias)
         return info["model"], start, end, names, related, list(compiler.annotation_col_map.items())
 
     @cached_property

@@ -1,7 +1,7 @@
 """What the calls of the labelling day share: people wait for each a thousand times a day."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -52,8 +52,8 @@ def checked(body: serializers.Serializer[Any], data: Any) -> dict[str, Any]:
 class LabellingView(APIView):
     """A call of somebody who labels, about themselves or an assignment of theirs."""
 
-    authentication_classes: ClassVar = [TokenAuthentication, LabellerAuthentication]
-    renderer_classes: ClassVar = [QuickRenderer]
+    authentication_classes = (TokenAuthentication, LabellerAuthentication)
+    renderer_classes = (QuickRenderer,)
 
     def annotator(self, request: Request, slug: str) -> Annotator:
         """The caller's own annotator row in the project."""

@@ -63,7 +63,7 @@ class RequestRate(BaseThrottle):
 
 
 @cache
-def _redis() -> "Redis[bytes]":
+def _redis() -> Redis:
     return Redis.from_url(settings.REDIS_URL)
 
 

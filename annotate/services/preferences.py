@@ -1,10 +1,12 @@
 """Verdicts on their way into the append-only store."""
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.db import connection, transaction
+from django.db.models.base import ModelState
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -130,6 +132,8 @@ def verdict_submit(
     values = _checked(assignment, given, protocol)
     previous = _previous(standing, revise=revise)
     preference = _stored(assignment, idempotency_key, protocol, previous, values)
+    if previous is not None and assignment.kind == Assignment.Kind.REPEAT:
+        _correct_first(preference)
     if previous is None and assignment.kind == Assignment.Kind.WORK:
         comparison_settle(comparison_id=assignment.comparison_id, protocol=newest)
     feedback = preference_recorded(preference=preference, assignment=assignment)
@@ -178,6 +182,26 @@ def _stored(
         **values,
     )
     return insert_prepared(row)
+
+
+def _correct_first(preference: Preference) -> None:
+    """Let a corrected repeat correct the label that counts.
+
+    People see one row per comparison and correct that one; which asking it was is not for them to
+    know.
+    """
+    first = Preference.objects.current().filter(
+        comparison=preference.comparison, annotator=preference.annotator, replicate=0
+    )
+    counted = first.first()
+    if counted is None:
+        return
+    row = copy(preference)
+    row._state = ModelState()
+    row.pk, row.replicate, row.supersedes = None, 0, counted
+    row.assignment_id = counted.assignment_id
+    row.idempotency_key = uuid5(preference.idempotency_key, "first")
+    insert_prepared(row)
 
 
 def _protocol(assignment: Assignment, newest: Protocol, version: int | None) -> Protocol:
