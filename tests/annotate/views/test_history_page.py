@@ -155,6 +155,20 @@ def make_policy_share(project: Project, share: float) -> None:
     type(project.quality_policy).objects.filter(project=project).update(repeat_share=share)
 
 
+def test_no_comparison_comes_sooner_than_another_where_some_are_hidden(
+    client: Client, project: Project, worker: Annotator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("annotate.api.labelling.EVEN_S", 60.0)
+    monkeypatch.setattr("annotate.api.labelling.sleep", slept.append)
+    url = reverse("annotate_api:assignment-next", args=["answers"])
+    for share in (0.0, 1.0):
+        make_policy_share(project, share)
+        client.post(url, data="{}", content_type="application/json")
+    # Once, in the project with hidden repeats: for what is left of the minute.
+    assert [30 < seconds < 60 for seconds in slept] == [True]
+
+
 def test_held_extras_show_in_no_figure_while_work_is_open(
     project: Project, worker: Annotator
 ) -> None:
