@@ -9,10 +9,14 @@ from secrets import token_hex
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404
+from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext
 
 from annotate.models import (
@@ -35,6 +39,7 @@ from annotate.models import (
     Webhook,
     WebhookDelivery,
 )
+from annotate.prepared import PreparedQuery
 
 M = TypeVar("M", bound=Model)
 Role = Membership.Role
@@ -115,6 +120,72 @@ def annotator_row(*, project: Project, user: User) -> Annotator:
         defaults={"kind": Annotator.Kind.HUMAN, "name": f"person-{token_hex(4)}"},
     )
     return annotator
+
+
+_LABELLER = PreparedQuery(
+    lambda user, slug: (
+        Annotator.objects.select_related("user", "project__quality_policy")
+        .filter(user_id=user, project__slug=slug, project__memberships__user_id=user)
+        .order_by()
+    ),
+    user=-7_001,
+    slug="the slug",
+)
+_HELD = PreparedQuery(
+    lambda user, slug, public_id: (
+        Assignment.objects.select_related(
+            "comparison", "annotator__user", "annotator__project__quality_policy"
+        )
+        .defer("comparison__metadata")
+        .filter(
+            public_id=public_id,
+            annotator__user_id=user,
+            annotator__project__slug=slug,
+            annotator__project__memberships__user_id=user,
+        )
+    ),
+    user=-7_001,
+    slug="the slug",
+    public_id=UUID(int=7_001),
+)
+
+
+def find_labeller(session: SessionBase, slug: str) -> Annotator | None:
+    """Return who labels in a project by their session alone, in one query.
+
+    ``None`` says nothing about whether they may: then ``get_annotator_in`` decides.
+    """
+    user_id = _session_user(session)
+    found = None if user_id is None else _LABELLER.first(user=user_id, slug=slug)
+    return found if found is not None and _may_label(found, session) else None
+
+
+def find_held(session: SessionBase, slug: str, public_id: UUID) -> Assignment | None:
+    """Return an assignment with its annotator by the session alone, in one query.
+
+    ``None`` says nothing about whether there is one: then ``get_assignment_for`` decides.
+    """
+    user_id = _session_user(session)
+    if user_id is None:
+        return None
+    found = _HELD.first(user=user_id, slug=slug, public_id=public_id)
+    return found if found is not None and _may_label(found.annotator, session) else None
+
+
+def _session_user(session: SessionBase) -> int | None:
+    """The user whom a session names, where the site's own backend opened it."""
+    name = session.get(SESSION_KEY, "")
+    is_ours = session.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS
+    return int(name) if is_ours and str(name).isdecimal() else None
+
+
+def _may_label(annotator: Annotator, session: SessionBase) -> bool:
+    """What Django and ``get_annotator_for`` ask of whoever labels with a session."""
+    user = annotator.user
+    if user is None or not user.is_active or not annotator.is_active:
+        return False
+    proof = session.get(HASH_SESSION_KEY, "")
+    return bool(proof) and constant_time_compare(proof, user.get_session_auth_hash())
 
 
 def get_annotator_in(user: User | AnonymousUser, slug: str) -> Annotator:

@@ -125,15 +125,20 @@ def markdown_to_html(text: str) -> str:
     return _rendered(text) if len(text) > MAX_KEPT_CHARS else _rendered_lately(text)
 
 
-def _rendered(text: str) -> str:
-    return nh3.clean(
-        _parser().render(text),
+@cache
+def _cleaner() -> nh3.Cleaner:
+    # Made once: reading the allow-lists takes longer than cleaning a text.
+    return nh3.Cleaner(
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         attribute_filter=_kept,
         url_schemes={"http", "https", "mailto", "data"},
         link_rel="noopener noreferrer nofollow",
     )
+
+
+def _rendered(text: str) -> str:
+    return _cleaner().clean(_parser().render(text))
 
 
 # A comparison goes to several people soon after each other.

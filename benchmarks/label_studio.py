@@ -1,14 +1,15 @@
 """The same labelling on Tandem and on Label Studio, one client each, turn and turn about.
 
-Label Studio is started from a virtual environment of its own with its default database (SQLite);
-Tandem runs as in ``next_item.py``. Each round asks both for a comparison and submits a verdict to
-both, so that whatever else the machine does falls on both.
+Label Studio is started from a virtual environment of its own with its default database (SQLite)
+and filled through its own API; Tandem runs as in ``next_item.py``. Each round asks both for a
+comparison and submits a verdict to both, so that whatever else the machine does falls on both. The
+same few lines ask both, on one connection that stays open as a browser's does.
 
-``python benchmarks/label_studio.py /path/to/venv/bin/label-studio [--quick] [--output OUT.json]``
+``python benchmarks/label_studio.py /path/to/venv/bin/label-studio [--quick] [--sizes N …]``
 """
 
 import argparse
-import asyncio
+import http.client
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -30,14 +31,16 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from benchmarks._clients import Site, Visitor, post, verdict  # noqa: E402
+from benchmarks._clients import Site, Visitor, verdict  # noqa: E402
 from benchmarks._filled_project import fill_project  # noqa: E402
 from benchmarks._server import free_port, gunicorn, own_database, sign_in, wait_for  # noqa: E402
 
 SLUG = "side-by-side"
 TOKEN = "0123456789abcdef" * 2 + "01234567"
+TOKEN_HEADER = {"Authorization": f"Token {TOKEN}"}
 CHUNK = 5_000
 MIGRATION_SECONDS = 300
+N_WARM = 5
 CONFIG = """<View><Text name="prompt" value="$prompt"/><Pairwise name="verdict" toName="a,b"/>
 <Text name="a" value="$a"/><Text name="b" value="$b"/></View>"""
 RESULT = [
@@ -70,10 +73,8 @@ def label_studio(program: Path) -> Iterator[httpx.Client]:
         )
         try:
             wait_for(port, process, MIGRATION_SECONDS)
-            headers = {"Authorization": f"Token {TOKEN}"}
-            with httpx.Client(
-                base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=600
-            ) as client:
+            base = f"http://127.0.0.1:{port}"
+            with httpx.Client(base_url=base, headers=TOKEN_HEADER, timeout=600) as client:
                 yield client
         finally:
             process.terminate()
@@ -97,31 +98,47 @@ def _row(number: int) -> dict[str, str]:
     return {"prompt": f"Question {number}?", "a": f"## Answer A\n\n{text}", "b": f"## B\n\n{text}"}
 
 
-def rival_round(client: httpx.Client, project: int) -> tuple[float, float]:
+class Caller:
+    """One client on one connection."""
+
+    def __init__(self, port: int, headers: dict[str, str]) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+        self.headers = {"Content-Type": "application/json", **headers}
+
+    def post(self, path: str, body: Any) -> tuple[dict[str, Any], float]:
+        """Send one request; return the answer and the milliseconds until it was here."""
+        content = json.dumps(body).encode()
+        begun = time.perf_counter()
+        self.connection.request("POST", path, content, self.headers)
+        answer = self.connection.getresponse()
+        text = answer.read()
+        spent_ms = (time.perf_counter() - begun) * 1000
+        if answer.status >= 400:
+            raise RuntimeError(f"{path} was answered {answer.status}: {text[:300]!r}")
+        return json.loads(text), spent_ms
+
+
+def rival_round(caller: Caller, project: int) -> tuple[float, float]:
     """Ask for the next task and submit it; return both times in milliseconds."""
     # What its own page calls when somebody labels all tasks.
-    params: dict[str, str | int] = {"id": "next_task", "project": project}
-    task, next_ms = _timed(lambda: client.post("/api/dm/actions", params=params, json={}))
-    url = f"/api/tasks/{task.json()['id']}/annotations/?project={project}"
-    _, submit_ms = _timed(lambda: client.post(url, json={"result": RESULT, "lead_time": 9.0}))
+    task, next_ms = caller.post(f"/api/dm/actions?id=next_task&project={project}", {})
+    url = f"/api/tasks/{task['id']}/annotations/?project={project}"
+    _, submit_ms = caller.post(url, {"result": RESULT, "lead_time": 9.0})
     return next_ms, submit_ms
 
 
-def _timed(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
-    begun = time.perf_counter()
-    answer = call()
-    spent_ms = (time.perf_counter() - begun) * 1000
-    return answer.raise_for_status(), spent_ms
+def own_caller(port: int, who: Visitor) -> Caller:
+    """Return a signed-in browser's connection to Tandem."""
+    cookie = f"sessionid={who.session}; csrftoken={who.csrf}"
+    return Caller(port, {"Cookie": cookie, "X-CSRFToken": who.csrf})
 
 
-async def own_round(site: Site, who: Visitor, rng: random.Random) -> tuple[float, float]:
+def own_round(caller: Caller, site: Site, rng: random.Random) -> tuple[float, float]:
     """Ask Tandem for the next comparison and submit it; return both times in milliseconds."""
-    task = await post(site, who, "next/", {"exclude": []})
-    lease = task.body["assignment"]["id"]
-    done = await post(site, who, f"{lease}/submit/", verdict(rng))
-    if done.status >= 400:
-        raise RuntimeError(f"Tandem refused a verdict: {done.body}")
-    return task.client_ms, done.client_ms
+    task, next_ms = caller.post(site.path("next/"), {"exclude": []})
+    lease = task["assignment"]["id"]
+    _, submit_ms = caller.post(site.path(f"{lease}/submit/"), verdict(rng))
+    return next_ms, submit_ms
 
 
 def measure(program: Path, n_comparisons: int, n_rounds: int) -> dict[str, Any]:
@@ -134,11 +151,12 @@ def measure(program: Path, n_comparisons: int, n_rounds: int) -> dict[str, Any]:
         (_, who), port = sign_in(url, project.user_ids), free_port()
         rival, rows_per_s = rival_project(client, n_comparisons)
         with gunicorn(url, port=port, processes=2, threads=2):
-            rng, site = random.Random(0), Site(port, SLUG)
+            rng, site, own = random.Random(0), Site(port, SLUG), own_caller(port, who)
+            rival_caller = Caller(int(client.base_url.port or 80), dict(TOKEN_HEADER))
             rounds = [
-                (rival_round(client, rival), asyncio.run(own_round(site, who, rng)))
-                for _ in range(n_rounds + 5)
-            ][5:]
+                (rival_round(rival_caller, rival), own_round(own, site, rng))
+                for _ in range(n_rounds + N_WARM)
+            ][N_WARM:]
     times = {
         f"{name}_{step}_ms": round(median(row[side][place] for row in rounds), 1)
         for side, name in enumerate(("label_studio", "tandem"))
@@ -162,11 +180,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program", type=Path, help="the label-studio program to compare with")
     parser.add_argument("--quick", action="store_true", help="one small size, within 60 s")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[2_000, 20_000, 100_000])
     parser.add_argument(
         "--output", type=Path, default=ROOT / "benchmarks/results/label_studio.json"
     )
     options = parser.parse_args()
-    sizes, n_rounds = ((500,), 10) if options.quick else ((2_000, 20_000), 60)
+    sizes, n_rounds = ([500], 10) if options.quick else (options.sizes, 60)
     curve = [measure(options.program, size, n_rounds) for size in sizes]
     result = {**curve[-1], "curve": curve}
     options.output.write_text(json.dumps(result, indent=2) + "\n")

@@ -1,5 +1,6 @@
 """How gunicorn serves the pages: `gunicorn -c python:config.gunicorn_conf config.wsgi`."""
 
+import gc
 import signal
 from typing import Any
 
@@ -24,3 +25,10 @@ max_requests_jitter = 2_000
 def post_fork(_server: Any, _worker: Any) -> None:
     """Let a worker stop with its master, so that kill -9 frees the port."""
     die_with_parent(signal.SIGTERM)
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Let the collector leave alone what was loaded: walking through it stops every request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -1,5 +1,6 @@
 """What an annotator may fetch and send. Nothing here knows a model name or another's label."""
 
+from time import perf_counter, sleep
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from annotate.access import get_annotator_in, get_assignment_for
 from annotate.api.labelling_rows import (
     ExpiryOutput,
     FlagInput,
@@ -22,6 +21,7 @@ from annotate.api.labelling_rows import (
     SubmitOutput,
     TaskOutput,
 )
+from annotate.api.quick import LabellingView, checked
 from annotate.errors import NoWork
 from annotate.models import Annotator, Assignment
 from annotate.rendering import markdown_to_html
@@ -39,49 +39,53 @@ from annotate.services.assignments import (
 )
 from annotate.services.flags import flag_raise
 from annotate.services.preferences import verdict_submit
+from annotate.services.quality_hooks import mixes_extras
 from annotate.services.verdicts import VerdictInput
 
+_NEXT, _SUBMIT = NextInput(), SubmitInput()
+_RETURN, _SKIP, _FLAG = ReturnInput(), SkipInput(), FlagInput()
+# A known answer takes longer to find than work does. Where any are mixed in, every comparison comes
+# this late, or whoever times the answers would know; the page asks ahead and never waits for it.
+EVEN_S = 0.025
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class NextView(APIView):
+class NextView(LabellingView):
     """Lease the next comparison."""
 
     @extend_schema(request=NextInput, responses=TaskOutput)
     def post(self, request: Request, slug: str) -> Response:
-        annotator = get_annotator_in(request.user, slug)
-        body = NextInput(data=request.data)
-        body.is_valid(raise_exception=True)
+        begun = perf_counter()
+        annotator = self.annotator(request, slug)
+        body = checked(_NEXT, request.data)
         try:
-            assignment = assignment_lease_next(
-                annotator=annotator, exclude=body.validated_data["exclude"]
-            )
+            assignment = assignment_lease_next(annotator=annotator, exclude=body["exclude"])
         except NoWork as error:
             return Response(_task(None, annotator, reason=error.message))
-        return Response(_task(assignment, annotator))
+        task = _task(assignment, annotator)
+        if mixes_extras(annotator=annotator):
+            sleep(max(0.0, begun + EVEN_S - perf_counter()))
+        return Response(task)
 
 
-class AssignmentView(APIView):
+class AssignmentView(LabellingView):
     """Read one's own assignment again."""
 
     @extend_schema(responses=TaskOutput)
     def get(self, request: Request, slug: str, public_id: UUID) -> Response:
-        annotator = get_annotator_in(request.user, slug)
-        assignment = get_assignment_for(annotator, public_id)
+        assignment = self.assignment(request, slug, public_id)
+        annotator = assignment.annotator
         given = given_verdict(assignment=assignment)
         return Response(_task(assignment, annotator) | {"given": given})
 
 
-class SubmitView(APIView):
+class SubmitView(LabellingView):
     """Store a verdict once; the same idempotency key again changes nothing."""
 
     @extend_schema(request=SubmitInput, responses={201: SubmitOutput, 200: SubmitOutput})
     def post(self, request: Request, slug: str, public_id: UUID) -> Response:
-        annotator = get_annotator_in(request.user, slug)
-        assignment = get_assignment_for(annotator, public_id)
-        body = SubmitInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        values = dict(body.validated_data)
+        assignment = self.assignment(request, slug, public_id)
+        values = checked(_SUBMIT, request.data)
         key, revise = values.pop("idempotency_key"), values.pop("revise")
         version, ranking = values.pop("protocol_version", None), values.pop("ranking", None)
         done = verdict_submit(
@@ -94,23 +98,22 @@ class SubmitView(APIView):
         answer = {
             "preference_id": done.preference.pk,
             "feedback": vars(done.feedback) if done.feedback else None,
-            "progress": vars(annotator_progress(annotator=annotator)),
+            "progress": vars(annotator_progress(annotator=assignment.annotator)),
         }
         code = status.HTTP_201_CREATED if done.is_new else status.HTTP_200_OK
         return Response(answer, status=code)
 
 
-class HeartbeatView(APIView):
+class HeartbeatView(LabellingView):
     """Keep a lease alive while its comparison is on screen."""
 
     @extend_schema(request=None, responses=ExpiryOutput)
     def post(self, request: Request, slug: str, public_id: UUID) -> Response:
-        annotator = get_annotator_in(request.user, slug)
-        assignment = assignment_heartbeat(assignment=get_assignment_for(annotator, public_id))
+        assignment = assignment_heartbeat(assignment=self.assignment(request, slug, public_id))
         return Response({"expires_at": assignment.expires_at})
 
 
-class ReturnView(APIView):
+class ReturnView(LabellingView):
     """Give a comparison back unlabelled.
 
     A page that is left says until when it held the lease: if another page of the same person has
@@ -119,39 +122,34 @@ class ReturnView(APIView):
 
     @extend_schema(request=ReturnInput, responses={204: None})
     def post(self, request: Request, slug: str, public_id: UUID) -> Response:
-        assignment = get_assignment_for(get_annotator_in(request.user, slug), public_id)
-        body = ReturnInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        if assignment.expires_at <= body.validated_data.get("expires_at", assignment.expires_at):
+        assignment = self.assignment(request, slug, public_id)
+        body = checked(_RETURN, request.data)
+        if assignment.expires_at <= body.get("expires_at", assignment.expires_at):
             assignment_close(assignment=assignment, state=Assignment.State.RETURNED)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class SkipView(APIView):
+class SkipView(LabellingView):
     """Pass a comparison on to somebody else."""
 
     @extend_schema(request=SkipInput, responses={204: None})
     def post(self, request: Request, slug: str, public_id: UUID) -> Response:
-        annotator = get_annotator_in(request.user, slug)
-        body = SkipInput(data=request.data)
-        body.is_valid(raise_exception=True)
+        body = checked(_SKIP, request.data)
         assignment_close(
-            assignment=get_assignment_for(annotator, public_id),
+            assignment=self.assignment(request, slug, public_id),
             state=Assignment.State.SKIPPED,
-            skip_reason=body.validated_data["reason"],
+            skip_reason=body["reason"],
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class FlagView(APIView):
+class FlagView(LabellingView):
     """Tell the owner that something is wrong with a comparison; labelling goes on."""
 
     @extend_schema(request=FlagInput, responses={204: None})
     def post(self, request: Request, slug: str, public_id: UUID) -> Response:
-        annotator = get_annotator_in(request.user, slug)
-        body = FlagInput(data=request.data)
-        body.is_valid(raise_exception=True)
-        flag_raise(assignment=get_assignment_for(annotator, public_id), **body.validated_data)
+        body = checked(_FLAG, request.data)
+        flag_raise(assignment=self.assignment(request, slug, public_id), **body)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

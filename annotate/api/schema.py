@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
@@ -14,6 +15,12 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}
+
+
+class LabellerScheme(SessionScheme):  # type: ignore[no-untyped-call]
+    """The same cookie as everywhere."""
+
+    target_class = "annotate.api.authentication.LabellerAuthentication"
 
 
 class ApiDocsView(SpectacularSwaggerSplitView):

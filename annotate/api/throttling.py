@@ -3,11 +3,13 @@
 import math
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponseBase
+from redis import Redis
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
@@ -60,13 +62,18 @@ class RequestRate(BaseThrottle):
         return f"token-{token.pk}", limit, window_s
 
 
-def _counted(key: str, *, timeout: int) -> int:
-    try:
-        return cache.incr(key)
-    except ValueError:
-        # Two first requests may meet here; only one of them starts the count.
-        cache.add(key, 0, timeout=timeout)
-        return cache.incr(key)
+@cache
+def _redis() -> Redis:
+    return Redis.from_url(settings.REDIS_URL)
+
+
+def _counted(name: str, *, timeout: int) -> int:
+    """Count in one journey; Django's cache asks first whether the key is there."""
+    key = f"{settings.REDIS_PREFIX}{name}"
+    count = int(_redis().incr(key))
+    if count == 1:
+        _redis().expire(key, timeout)
+    return count
 
 
 def rate_read(name: str) -> tuple[int, int]:

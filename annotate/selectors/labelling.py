@@ -18,7 +18,7 @@ from annotate.models import (
 )
 from annotate.prepared import fetch_prepared
 
-OPEN_COUNTED_TO = 200
+OPEN_COUNTED_TO = 100
 
 
 @dataclass(frozen=True)
@@ -47,31 +47,37 @@ class Standing:
     lease_seconds: int
 
 
-# The walk starts at the annotator's place in the queue, before which nothing was left for them, and
-# ends after OPEN_COUNTED_TO rows. What they hold has no open slot any more, yet is theirs to do.
+# The walk along the queue's index starts at the annotator's place, before which nothing was left
+# for them, and ends after OPEN_COUNTED_TO rows. What it passes over is asked row by row: joined,
+# every lease of the project would be read in the order of ids. Work that they hold has no open slot
+# any more, yet is theirs to do; known answers and repeats that they hold show in no figure, or
+# whoever watches it would know.
 _PROGRESS_SQL = f"""
 SELECT
     (SELECT count(*) FROM annotate_preference p
      WHERE p.annotator_id = a.id AND p.supersedes_id IS NULL),
-    (SELECT count(*) FROM (
-        SELECT 1 FROM annotate_comparison c
-        WHERE c.project_id = a.project_id AND c.open_slots > 0 AND NOT c.is_reserved
-          AND NOT c.is_gold AND c.skill = ANY(ARRAY['']::varchar[] || a.skills)
-          AND (- c.priority, c.id)
-              >= (COALESCE(q.rank, '-infinity'), COALESCE(q.comparison_id, 0))
-          AND NOT EXISTS (
-              SELECT 1 FROM annotate_assignment s
-              WHERE s.comparison_id = c.id AND s.annotator_id = a.id AND s.replicate = 0
-                AND s.state IN ('submitted', 'skipped'))
-          AND NOT EXISTS (
-              SELECT 1 FROM annotate_preference p
-              WHERE p.comparison_id = c.id AND p.annotator_id = a.id AND p.replicate = 0
-                AND p.supersedes_id IS NULL)
+    GREATEST((SELECT count(*) FROM (
+        SELECT 1 FROM (SELECT DISTINCT unnest(ARRAY['']::varchar[] || a.skills) AS skill) AS mine
+        CROSS JOIN LATERAL (
+            SELECT 1 FROM annotate_comparison c
+            WHERE c.project_id = a.project_id AND c.skill = mine.skill
+              AND c.open_slots > 0 AND NOT c.is_reserved AND NOT c.is_gold
+              AND (- c.priority, c.id)
+                  >= (COALESCE(q.rank, '-infinity'), COALESCE(q.comparison_id, 0))
+              AND (SELECT true FROM annotate_assignment s
+                   WHERE s.comparison_id = c.id AND s.annotator_id = a.id AND s.replicate = 0
+                     AND s.state IN ('submitted', 'skipped')) IS NULL
+              AND (SELECT true FROM annotate_preference p
+                   WHERE p.comparison_id = c.id AND p.annotator_id = a.id AND p.replicate = 0
+                     AND p.supersedes_id IS NULL) IS NULL
+            ORDER BY - c.priority, c.id LIMIT {OPEN_COUNTED_TO}) AS theirs
         LIMIT {OPEN_COUNTED_TO}) AS waiting)
     + (SELECT count(*) FROM annotate_assignment s
        JOIN annotate_comparison c ON c.id = s.comparison_id
-       WHERE s.annotator_id = a.id AND s.state = 'live'
+       WHERE s.annotator_id = a.id AND s.state = 'live' AND s.kind = 'work'
          AND (c.open_slots = 0 OR c.is_reserved OR c.is_gold)),
+        (SELECT count(*) FROM annotate_assignment s
+         WHERE s.annotator_id = a.id AND s.state = 'live')),
     (SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY active_ms) FROM (
         SELECT p.active_ms FROM annotate_preference p
         WHERE p.annotator_id = a.id AND p.active_ms IS NOT NULL
@@ -117,13 +123,21 @@ def work_is_with_others(*, annotator: Annotator) -> bool:
 
 
 def shown_texts(*, assignment: Assignment) -> list[str]:
-    """The raw texts of the responses in the order in which they are shown."""
-    texts = dict(
+    """The raw texts of the responses in the order in which they are shown.
+
+    Without a query where a lease brought them along, in canonical order.
+    """
+    brought: list[str] | None = getattr(assignment, "canonical_texts", None)
+    texts = dict(enumerate(brought)) if brought is not None else _texts_by_place(assignment)
+    return [texts[position] for position in assignment.shown_order]
+
+
+def _texts_by_place(assignment: Assignment) -> dict[int, str]:
+    return dict(
         ComparisonResponse.objects.filter(comparison_id=assignment.comparison_id).values_list(
             "position", "response__text"
         )
     )
-    return [texts[position] for position in assignment.shown_order]
 
 
 def given_verdict(*, assignment: Assignment) -> dict[str, Any] | None:
@@ -204,10 +218,19 @@ def own_gold_agreement(*, annotator: Annotator) -> GoldAgreement | None:
 
 
 def own_labels(*, annotator: Annotator) -> QuerySet[Preference]:
-    """The annotator's standing labels, newest first, with what the history page shows."""
+    """The annotator's latest label on each comparison, newest first, with what the history shows.
+
+    A comparison that is asked a second time looks like one that was revised: one row, where it was
+    labelled last. While it is asked it is left out, so that nobody can look up what they said.
+    """
+    own = Preference.objects.current().filter(annotator=annotator)
+    same = own.filter(comparison=OuterRef("comparison"))
+    held = Assignment.objects.filter(
+        comparison=OuterRef("comparison"), annotator=annotator, state=Assignment.State.LIVE
+    )
     return (
-        Preference.objects.current()
-        .filter(annotator=annotator)
+        own.exclude(Exists(same.filter(pk__gt=OuterRef("pk"))))
+        .exclude(Exists(held))
         .select_related("comparison__prompt", "assignment", "protocol")
         .order_by("-created_at", "-pk")
     )

@@ -111,29 +111,49 @@ def _shown_answer(verdict: str, ranking: list[int] | None, shown: list[int] | No
 
 
 def repeat_agreements(*, project: Project) -> dict[int, list[float]]:
-    """Per annotator, how far each repeated comparison got the same answer as the first time."""
-    repeats = Preference.objects.current().filter(
-        annotator__project=project, assignment__kind=Assignment.Kind.REPEAT
-    )
-    rows = repeats.order_by("created_at", "pk").values_list(
-        "annotator_id", "comparison_id", "verdict", "ranking", "comparison__n_responses"
-    )
-    firsts = {
-        (who, comparison): (verdict, ranking)
-        for who, comparison, verdict, ranking in Preference.objects.current()
-        .filter(
+    """Per annotator, how far each repeated comparison got the same answer as the first time.
+
+    What counts is what stood before the comparison was asked again, and the first answer then:
+    whoever changes one of the two afterwards has seen both.
+    """
+    repeats = Preference.objects.filter(
+        annotator__project=project,
+        assignment__kind=Assignment.Kind.REPEAT,
+        supersedes__isnull=True,
+    ).select_related("assignment", "comparison")
+    standing = _standing_at_first(project, repeats)
+    found: defaultdict[int, list[float]] = defaultdict(list)
+    for again in repeats.order_by("created_at", "pk"):
+        earlier = standing[again.annotator_id, again.comparison_id]
+        asked_at = again.assignment.leased_at if again.assignment else again.created_at
+        before = [answer for given_at, answer in earlier if given_at <= asked_at]
+        if before:
+            n = again.comparison.n_responses
+            pairs = zip(
+                outcomes_of(*before[-1], n),
+                outcomes_of(again.verdict, again.ranking, n),
+                strict=True,
+            )
+            same = [a == b for a, b in pairs]
+            found[again.annotator_id].append(sum(same) / len(same))
+    return dict(found)
+
+
+def _standing_at_first(
+    project: Project, repeats: QuerySet[Preference]
+) -> dict[tuple[int, int], list[tuple[datetime, tuple[str, list[int] | None]]]]:
+    """Per annotator and comparison every answer to the first asking, oldest first."""
+    rows = (
+        Preference.objects.filter(
             replicate=0, annotator__project=project, comparison__in=repeats.values("comparison")
         )
-        .values_list("annotator_id", "comparison_id", "verdict", "ranking")
-    }
-    found: defaultdict[int, list[float]] = defaultdict(list)
-    for who, comparison, verdict, ranking, n in rows:
-        first = firsts.get((who, comparison))
-        if first is not None:
-            pairs = zip(outcomes_of(*first, n), outcomes_of(verdict, ranking, n), strict=True)
-            same = [a == b for a, b in pairs]
-            found[who].append(sum(same) / len(same))
-    return dict(found)
+        .order_by("created_at", "pk")
+        .values_list("annotator_id", "comparison_id", "created_at", "verdict", "ranking")
+    )
+    found: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
+    for who, comparison, given_at, verdict, ranking in rows:
+        found[who, comparison].append((given_at, (verdict, ranking)))
+    return found
 
 
 def gold_answers(*, project: Project) -> dict[int, list[tuple[bool, datetime]]]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
+from django.db.models import OuterRef, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from annotate.errors import ConflictError, NoWork
-from annotate.models import Annotator, Assignment, Project
+from annotate.models import Annotator, Assignment, ComparisonResponse, Project
+from annotate.prepared import PreparedQuery
 from annotate.services.quality_hooks import special_lease
 from annotate.services.queue import Desk, desk_open, slot_take
 from annotate.services.slots import (
@@ -80,7 +82,7 @@ def _lease(annotator: Annotator, desk: Desk, exclude: Sequence[UUID]) -> Assignm
     mine = next((public_id for public_id in desk.held if public_id not in exclude), None)
     if mine is not None:
         Assignment.objects.filter(public_id=mine).update(expires_at=desk.expires_at)
-        return _assignment(annotator, public_id=mine)
+        return _assignment(annotator, Assignment.objects.get(public_id=mine).pk)
     if len(desk.held) >= MAX_LIVE_LEASES:
         raise ConflictError(
             gettext("You hold several open comparisons already. Finish one of them first.")
@@ -97,11 +99,21 @@ def _lease(annotator: Annotator, desk: Desk, exclude: Sequence[UUID]) -> Assignm
             gettext("You have given as many labels as this project wants from one person. Thanks!")
         )
     pk = slot_take(desk=desk)
-    return None if pk is None else _assignment(annotator, pk=pk)
+    return None if pk is None else _assignment(annotator, pk)
 
 
-def _assignment(annotator: Annotator, **lookup: Any) -> Assignment:
-    assignment = Assignment.objects.select_related("comparison__prompt").get(**lookup)
+def _with_texts(pk: int) -> QuerySet[Assignment]:
+    parts = ComparisonResponse.objects.filter(comparison=OuterRef("comparison"))
+    texts = ArraySubquery(parts.order_by("position").values("response__text"))
+    rows = Assignment.objects.select_related("comparison__prompt").filter(pk=pk)
+    return rows.defer("comparison__metadata").annotate(canonical_texts=texts)
+
+
+_TASK = PreparedQuery(_with_texts, pk=-7_001)
+
+
+def _assignment(annotator: Annotator, pk: int) -> Assignment:
+    (assignment,) = _TASK.rows(pk=pk)
     assignment.annotator = annotator
     return assignment
 

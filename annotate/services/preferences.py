@@ -1,26 +1,55 @@
 """Verdicts on their way into the append-only store."""
 
+from copy import copy
 from dataclasses import dataclass
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid5
 
 from django.db import connection, transaction
+from django.db.models.base import ModelState
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Assignment, Preference, Protocol
+from annotate.prepared import PreparedQuery, fetch_all_prepared, fetch_prepared, insert_prepared
 from annotate.selectors.labelling import shown_texts
 from annotate.services.quality_hooks import Feedback, preference_recorded
 from annotate.services.settling import comparison_settle
 from annotate.services.slots import (
     assignment_close,
-    comparisons_lock,
     comparisons_recount,
     project_commit_money,
 )
 from annotate.services.verdicts import ShownResponses, VerdictInput, canonical_values
 
 __all__ = ["Submission", "VerdictInput", "preference_submit", "verdict_submit"]
+
+# The project's writer lock first, then the comparison: rows are locked after they are joined.
+_LOCK_SQL = """
+WITH writer AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(7401, %(project)s::int))
+SELECT c.id FROM writer CROSS JOIN annotate_comparison c
+WHERE c.id = %(comparison)s FOR UPDATE OF c
+"""
+# Read after the locks: an earlier snapshot would not show what another request stored meanwhile.
+_KNOWN_SQL = """
+SELECT s.state,
+    (SELECT p.id FROM annotate_preference p
+     WHERE p.annotator_id = s.annotator_id AND p.idempotency_key = %(key)s),
+    (SELECT p.id FROM annotate_preference p
+     WHERE p.comparison_id = s.comparison_id AND p.annotator_id = s.annotator_id
+       AND p.replicate = s.replicate
+       AND NOT EXISTS (SELECT 1 FROM annotate_preference n WHERE n.supersedes_id = p.id) LIMIT 1)
+FROM annotate_assignment s WHERE s.id = %(assignment)s
+"""
+_CLOSE_SQL = """
+UPDATE annotate_assignment SET state = 'submitted', closed_at = %(now)s
+WHERE id = %(assignment)s AND state = 'live' RETURNING id
+"""
+_NEWEST_PROTOCOL = PreparedQuery(
+    lambda project: Protocol.objects.filter(project_id=project).order_by("-version")[:1],
+    project=-7_001,
+)
 
 
 @dataclass(frozen=True)
@@ -91,36 +120,54 @@ def verdict_submit(
     ConflictError
         If the comparison went to somebody else, or was labelled before and ``revise`` is false.
     """
-    project_writers_lock(project_id=assignment.annotator.project_id)
-    comparisons_lock(comparison_ids=[assignment.comparison_id])
-    existing = Preference.objects.filter(
-        annotator_id=assignment.annotator_id, idempotency_key=idempotency_key
-    ).first()
+    project_id = assignment.annotator.project_id
+    fetch_prepared(_LOCK_SQL, {"project": project_id, "comparison": assignment.comparison_id})
+    known = {"assignment": assignment.pk, "key": idempotency_key}
+    # All but the state of an assignment stays as it is.
+    assignment.state, existing, standing = fetch_prepared(_KNOWN_SQL, known)
     if existing is not None:
-        return Submission(existing, is_new=False, feedback=None)
-    # Read again under the locks; whose it is and what it compares never changes.
-    current = Assignment.objects.get(pk=assignment.pk)
-    current.annotator, current.comparison = assignment.annotator, assignment.comparison
-    newest = current.annotator.project.protocol
-    protocol = _protocol(current, newest, protocol_version)
-    preference = _stored(current, given, idempotency_key, protocol=protocol, revise=revise)
-    if preference.supersedes_id is None and current.kind == Assignment.Kind.WORK:
-        comparison_settle(comparison_id=current.comparison_id, protocol=newest)
-    feedback = preference_recorded(preference=preference, assignment=current)
+        return Submission(Preference.objects.get(pk=existing), is_new=False, feedback=None)
+    (newest,) = _NEWEST_PROTOCOL.rows(project=project_id)
+    protocol = _protocol(assignment, newest, protocol_version)
+    values = _checked(assignment, given, protocol)
+    previous = _previous(standing, revise=revise)
+    preference = _stored(assignment, idempotency_key, protocol, previous, values)
+    if previous is not None and assignment.kind == Assignment.Kind.REPEAT:
+        _correct_first(preference)
+    if previous is None and assignment.kind == Assignment.Kind.WORK:
+        comparison_settle(comparison_id=assignment.comparison_id, protocol=newest)
+    feedback = preference_recorded(preference=preference, assignment=assignment)
     return Submission(preference, is_new=True, feedback=feedback)
 
 
-def _stored(
-    assignment: Assignment, given: VerdictInput, key: UUID, *, protocol: Protocol, revise: bool
-) -> Preference:
+def _checked(assignment: Assignment, given: VerdictInput, protocol: Protocol) -> dict[str, Any]:
     # Only highlights are measured against the texts.
     texts = shown_texts(assignment=assignment) if given.spans else []
     shown = ShownResponses(assignment.shown_order, texts)
-    values = canonical_values(given, protocol, shown)
-    previous = _previous(assignment, revise=revise)
+    return {"active_ms": given.active_ms, **canonical_values(given, protocol, shown)}
+
+
+def _previous(standing: int | None, *, revise: bool) -> Preference | None:
+    """The row that a revision replaces; ``None`` for a first verdict."""
+    if standing is None:
+        return None
+    if not revise:
+        raise ConflictError(
+            gettext("You have labelled this comparison already. Undo it to revise.")
+        )
+    return Preference.objects.get(pk=standing)
+
+
+def _stored(
+    assignment: Assignment,
+    key: UUID,
+    protocol: Protocol,
+    previous: Preference | None,
+    values: dict[str, Any],
+) -> Preference:
     if previous is None:
         _close_with_label(assignment)
-    return Preference.objects.create(
+    row = Preference(
         comparison=assignment.comparison,
         annotator=assignment.annotator,
         protocol=protocol,
@@ -128,13 +175,33 @@ def _stored(
         replicate=assignment.replicate,
         is_override=assignment.kind == Assignment.Kind.REVIEW,
         shown_order=assignment.shown_order,
-        active_ms=given.active_ms,
         cost_usd=assignment.price_usd if previous is None else 0,
         source=Preference.Source.APP,
         idempotency_key=key,
         supersedes=previous,
         **values,
     )
+    return insert_prepared(row)
+
+
+def _correct_first(preference: Preference) -> None:
+    """Let a corrected repeat correct the label that counts.
+
+    People see one row per comparison and correct that one; which asking it was is not for them to
+    know.
+    """
+    first = Preference.objects.current().filter(
+        comparison=preference.comparison, annotator=preference.annotator, replicate=0
+    )
+    counted = first.first()
+    if counted is None:
+        return
+    row = copy(preference)
+    row._state = ModelState()
+    row.pk, row.replicate, row.supersedes = None, 0, counted
+    row.assignment_id = counted.assignment_id
+    row.idempotency_key = uuid5(preference.idempotency_key, "first")
+    insert_prepared(row)
 
 
 def _protocol(assignment: Assignment, newest: Protocol, version: int | None) -> Protocol:
@@ -156,31 +223,10 @@ def _protocol(assignment: Assignment, newest: Protocol, version: int | None) -> 
     return asked
 
 
-def _previous(assignment: Assignment, *, revise: bool) -> Preference | None:
-    """The row that a revision replaces; ``None`` for a first verdict."""
-    last = (
-        Preference.objects.current()
-        .filter(
-            comparison=assignment.comparison,
-            annotator=assignment.annotator,
-            replicate=assignment.replicate,
-        )
-        .first()
-    )
-    if last is not None and not revise:
-        raise ConflictError(
-            gettext("You have labelled this comparison already. Undo it to revise.")
-        )
-    return last
-
-
 def _close_with_label(assignment: Assignment) -> None:
     """Turn the lease into a label, taking slot and money again if the lease had run out."""
-    State = Assignment.State
-    rows = Assignment.objects.filter(pk=assignment.pk, state=State.LIVE).update(
-        state=State.SUBMITTED, closed_at=timezone.now()
-    )
-    if rows:
+    now = timezone.now()
+    if fetch_all_prepared(_CLOSE_SQL, {"assignment": assignment.pk, "now": now}):
         return
     _end_later_leases(assignment)
     if assignment.kind == Assignment.Kind.WORK:
@@ -189,7 +235,7 @@ def _close_with_label(assignment: Assignment) -> None:
         project_id=assignment.annotator.project_id, amount_usd=assignment.price_usd
     )
     Assignment.objects.filter(pk=assignment.pk).update(
-        state=State.SUBMITTED, closed_at=timezone.now()
+        state=Assignment.State.SUBMITTED, closed_at=now
     )
 
 

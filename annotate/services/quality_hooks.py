@@ -70,6 +70,12 @@ def special_lease(
     return None
 
 
+def mixes_extras(*, annotator: Annotator) -> bool:
+    """Whether known answers or repeats are hidden among the annotator's work."""
+    policy = _policy_of(annotator)
+    return policy is not None and policy.gold_share + policy.repeat_share > 0
+
+
 def preference_recorded(*, preference: Preference, assignment: Assignment) -> Feedback | None:
     """Score a new label where its answer is known, pause if need be, and open a review.
 

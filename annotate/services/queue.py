@@ -37,7 +37,8 @@ INSERT INTO annotate_queueplace AS q
 VALUES (%(annotator)s, '-infinity', 0, 0, 0, '{}', 'epoch')
 ON CONFLICT (annotator_id) DO UPDATE SET seen_xid = q.seen_xid
 RETURNING rank, comparison_id, seen_xid, protocol_id, skills, walked_at > %(fresh_after)s
-    AND seen_xid <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    AND seen_xid <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+    set_config('synchronous_commit', 'off', true)
 """
 
 # Read after the lock, because an earlier snapshot would not show a lease made meanwhile.
@@ -225,13 +226,16 @@ def desk_open(*, annotator: Annotator) -> Desk:
 
     A place is forgotten when the protocol or the annotator's skills are others than when it was
     reached, when it is an hour old, and when it comes from another database cluster.
+
+    The transaction's commit does not wait for the disk: a lease that a crash of the server forgets
+    is given anew. A label is written after its lease and waits, so that it never outlives it.
     """
     now = timezone.now()
     key: dict[str, Any] = {
         "annotator": annotator.pk, "now": now, "fresh_after": now - WALK_AGAIN
     }  # fmt: skip
     place = fetch_prepared(_LOCK_PLACE_SQL, key)
-    rank, comparison_id, seen_xid, protocol_id, known_skills, is_fresh = place
+    rank, comparison_id, seen_xid, protocol_id, known_skills, is_fresh, _ = place
     row = fetch_prepared(_DESK_SQL, key)
     skills = tuple(dict.fromkeys(["", *row[0]]))
     desk = Desk(

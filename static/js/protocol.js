@@ -1,13 +1,10 @@
 // The owner's protocol form: rows of aspects, and beside it the task as people will see it, built from what the server
-// makes of the form. The task is the workspace's own code, so that the preview cannot differ from the screen.
+// makes of the form.
 import { csrfToken } from "./csrf.js";
 import { element } from "./label/dom.js";
-import { TASKS } from "./label/tasks.js";
-import { letter } from "./label/words.js";
+import { Sample } from "./label/sample.js";
 
 const PAUSE_MS = 300;
-const SHOWN = { pairwise: 2, ranking: 4, rating: 3 };
-const WORDS = ["A short answer.", "A longer answer, with a reason.", "Another answer.", "One more answer."];
 
 class AspectRows {
   constructor(form) {
@@ -36,18 +33,25 @@ class AspectRows {
   }
 }
 
+// Asks the server what the form makes, and shows it.
 class Preview {
   constructor(form) {
     this.form = form;
     this.host = form.querySelector("[data-preview]");
     this.errors = form.querySelector("[data-preview-errors]");
+    this.root = this.host.querySelector("[data-preview-screen]");
+    this.blank = [...this.root.childNodes].map((node) => node.cloneNode(true));
     this.asked = 0;
-    form.addEventListener("input", () => this.soon());
+    this.shown = "";
+    form.addEventListener("input", (event) => this.host.contains(event.target) || this.soon());
+    form.addEventListener("keydown", (event) => this.keepFromSaving(event));
     this.load();
   }
 
-  part(name) {
-    return this.host.querySelector(`[data-preview-part="${name}"]`);
+  // The preview stands inside the form; Enter in one of its fields must not save the protocol.
+  keepFromSaving(event) {
+    if (event.key === "Enter" && this.host.contains(event.target) && event.target.matches("input"))
+      event.preventDefault();
   }
 
   soon() {
@@ -68,38 +72,16 @@ class Preview {
     if (asked !== this.asked || !(protocol || errors)) return; // a later change has asked again
     this.host.hidden = false;
     this.errors.replaceChildren(...(errors ?? []).map((words) => element("p", { class: "error" }, words)));
-    if (protocol) this.show(protocol);
+    if (protocol && JSON.stringify(protocol) !== this.shown) this.show(protocol);
   }
 
+  // What the owner has tried out stays until the form asks for something else.
   show(protocol) {
-    const n = SHOWN[protocol.kind];
-    const panes = Array.from({ length: n }, (_, place) => this.pane(place));
-    this.part("panes").replaceChildren(...panes);
-    const places = {
-      paneFields: (place) => panes[place].querySelector(".pane-fields"),
-      ...Object.fromEntries(
-        ["points", "others", "extras", "before"].map((name) => [name, this.part(name)]),
-      ),
-    };
-    const nothing = () => {};
-    const events = { onChoose: nothing, onEdit: nothing, onLocked: nothing, onSay: nothing, onCurrent: nothing };
-    new TASKS[protocol.kind](protocol, places, events).show({}, n);
-    this.part("more").textContent = this.more(protocol);
-  }
-
-  pane(place) {
-    return element(
-      "article",
-      { class: "pane", "data-shown": true },
-      element("p", { class: "pane-name" }, letter(place)),
-      element("div", { class: "prose" }, element("p", {}, WORDS[place])),
-      element("div", { class: "pane-fields" }),
-    );
-  }
-
-  more({ flags, skip_reasons: skips, span_categories: spans }) {
-    const list = (title, rows) => rows.length > 0 && `${title}: ${rows.map(({ name }) => name).join(", ")}`;
-    return [list("Highlights", spans), list("Flags", flags), list("Skip", skips)].filter(Boolean).join(" · ");
+    this.shown = JSON.stringify(protocol);
+    this.root.replaceChildren(...this.blank.map((node) => node.cloneNode(true)));
+    const said = this.host.querySelector("[data-preview-said]");
+    said.textContent = "";
+    new Sample(this.root, protocol, (words) => (said.textContent = words));
   }
 }
 

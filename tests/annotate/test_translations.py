@@ -33,7 +33,7 @@ TEMPLATES = [
     )),
     *(ROOT / f"templates/annotate/{name}.html" for name in (
         "label", "history", "project_list", "project_home_annotator", "quality_own_test",
-        "quality_reviews", "quality_review", "partials/_quality_comparison",
+        "quality_reviews", "quality_review", "partials/_quality_comparison", "partials/_reading",
     )),
 ]  # fmt: skip
 SCRIPTS = [*(ROOT / "static/js/label").glob("*.js"), ROOT / "static/js/theme.js"]

@@ -1,7 +1,7 @@
 // Highlights: passages of the raw texts with a category. Formatting moves characters about, so passages are chosen in a
 // plain view of each text, where what is selected is what is stored: offsets in Unicode code points, the end excluded.
 import { element } from "./dom.js";
-import { SAY, letter } from "./words.js";
+import { NAME, SAY, letter } from "./words.js";
 
 const SHOWN_CHARS = 40;
 
@@ -23,7 +23,7 @@ export class Highlights {
     if (!this.offered) return;
     this.list = element("ul", { class: "spans plain" });
     host.append(
-      element("fieldset", { class: "highlights" }, element("legend", {}, "Highlight"), ...this.buttons()),
+      element("fieldset", { class: "highlights" }, element("legend", {}, NAME.highlight), ...this.buttons()),
       this.list,
     );
     document.addEventListener("selectionchange", () => this.remember());

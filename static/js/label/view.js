@@ -3,21 +3,23 @@ import { markDifferences, unmark } from "./diff.js";
 import { element, remember, remembered } from "./dom.js";
 import { NAME, ROLES, SAY, letter } from "./words.js";
 
-const OPEN_COUNTED_TO = 1000; // the server counts no further
+const OPEN_COUNTED_TO = 100; // the server counts no further
 const TWO_LINES_PX = 52; // two lines of a prompt at 16 px
 const NARROW = matchMedia("(max-width: 899px)");
 
 export class Screen {
-  constructor(root) {
+  // A preview starts plain, whatever this person has switched on for their own work.
+  constructor(root, { isPreview = false } = {}) {
     this.root = root;
+    this.isPreview = isPreview;
     this.find = (name) => document.querySelector(`[data-label="${name}"]`);
     this.panes = [];
     this.bodies = [];
     this.plain = false;
     this.toggles = {
-      diff: remembered("diff", false),
-      sync: remembered("sync", false),
-      guidelines: !NARROW.matches && remembered("guidelines", false),
+      diff: !isPreview && remembered("diff", false),
+      sync: !isPreview && remembered("sync", false),
+      guidelines: !isPreview && !NARROW.matches && remembered("guidelines", false),
     };
     this.seen = new Set();
     this.onSeen = () => {};
@@ -138,7 +140,7 @@ export class Screen {
   mode(mode) {
     this.root.dataset.mode = mode;
     this.find("reading").hidden = mode === "empty";
-    this.find("empty").hidden = mode !== "empty";
+    if (!this.isPreview) this.find("empty").hidden = mode !== "empty";
     this.root.setAttribute("aria-busy", String(mode === "loading"));
   }
 
@@ -249,7 +251,7 @@ export class Screen {
     for (const button of document.querySelectorAll("[data-toggle]")) {
       button.setAttribute("aria-pressed", String(Boolean(this.toggles[button.dataset.toggle])));
     }
-    this.find("guidelines").hidden = !this.toggles.guidelines;
+    if (!this.isPreview) this.find("guidelines").hidden = !this.toggles.guidelines;
     this.root.classList.toggle("with-guidelines", this.toggles.guidelines);
   }
 

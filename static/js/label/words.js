@@ -57,6 +57,7 @@ export function pointPhrase(strength, half) {
 
 export const NAME = {
   bothBad: gettext("Both bad"),
+  highlight: gettext("Highlight"),
   allBad: gettext("All bad"),
   cannotJudge: gettext("Cannot judge"),
   why: gettext("Why?"),

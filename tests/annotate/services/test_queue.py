@@ -361,8 +361,8 @@ def test_other_leases_than_work_take_no_slot(
 # --- Skips --------------------------------------------------------------------------------------
 
 
-def skip(assignment: Assignment) -> None:
-    assignment_close(assignment=assignment, state=State.SKIPPED, skip_reason="too_hard")
+def skip(lease: Assignment) -> None:
+    assignment_close(assignment=lease, state=State.SKIPPED, skip_reason="too_hard")
 
 
 def test_skipped_for_others_it_never_comes_back(

@@ -1,0 +1,124 @@
+import uuid
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from annotate.models import Annotator, Assignment, Comparison, Preference, Project
+from annotate.prepared import PreparedQuery, fetch_all_prepared, fetch_prepared, insert_prepared
+from tests.factories import make_annotator, make_comparison, make_project
+
+COMPARISONS = PreparedQuery(
+    lambda project, name: (
+        Comparison.objects.select_related("prompt")
+        .filter(project_id=project, external_id=name, n_responses=2)
+        .order_by("pk")
+    ),
+    project=-7_001,
+    name="the name",
+)
+
+
+@pytest.fixture
+def project() -> Project:
+    return make_project()
+
+
+@pytest.mark.django_db
+def test_a_prepared_query_gives_what_the_orm_gives(project: Project) -> None:
+    comparison = make_comparison(project, metadata={"topic": "sky", "n": [1, 2]})
+    (found,) = COMPARISONS.rows(project=project.pk, name=comparison.external_id)
+    known = Comparison.objects.select_related("prompt").get(pk=comparison.pk)
+    assert (found, found.metadata, found.prompt.turns, found.created_at) == (
+        known, known.metadata, known.prompt.turns, known.created_at
+    )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_a_prepared_query_is_asked_again_with_other_values(project: Project) -> None:
+    first, second = make_comparison(project), make_comparison(project)
+    names = [first.external_id, second.external_id, "unknown"]
+    found = [COMPARISONS.first(project=project.pk, name=name) for name in names]
+    assert found == [first, second, None]
+
+
+@pytest.mark.django_db
+def test_a_prepared_query_that_ignores_a_value_is_refused() -> None:
+    query = PreparedQuery(
+        lambda project, name: Project.objects.filter(pk=project), project=-1, name="x"
+    )
+    with pytest.raises(LookupError, match="does not use name"):
+        query.rows(project=1, name="y")
+
+
+@pytest.mark.django_db
+def test_an_object_is_inserted_with_all_its_fields(project: Project) -> None:
+    comparison, annotator = make_comparison(project), make_annotator(project)
+    key = uuid.uuid4()
+    row = Preference(
+        comparison=comparison, annotator=annotator, protocol=project.protocol, verdict="ranked",
+        ranking=[1, 0], strength=2.0, aspects={"a": 1}, spans=[{"start": 0}], active_ms=None,
+        cost_usd="0.25", source="app", idempotency_key=key, rationale='"quoted" \N{GRINNING FACE}',
+    )  # fmt: skip
+    insert_prepared(row)
+    found = Preference.objects.get(idempotency_key=key)
+    assert found.pk == row.pk
+    assert (found.ranking, found.strength, found.aspects, found.spans) == (
+        [1, 0], 2.0, {"a": 1}, [{"start": 0}]
+    )  # fmt: skip
+    assert (found.rationale, found.active_ms, str(found.cost_usd)) == (
+        '"quoted" \N{GRINNING FACE}', None, "0.250000"
+    )  # fmt: skip
+    assert abs((timezone.now() - found.created_at).total_seconds()) < 60
+
+
+def backend_end() -> None:
+    """End the server process behind this connection, as a restart of PostgreSQL does."""
+    (pid,) = fetch_prepared("SELECT pg_backend_pid()", {})
+    settings = connection.get_connection_params()
+    names = ("dbname", "user", "password", "host", "port")
+    known = {name: settings[name] for name in names if settings.get(name)}
+    with psycopg.connect(**known, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+@pytest.fixture
+def new_request() -> Iterator[None]:
+    """As Django leaves a connection before a request."""
+    connection.ensure_connection()
+    yield
+    connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_statement_of_a_request_survives_a_restart_of_the_server(
+    new_request: None,
+) -> None:
+    backend_end()
+    connection.health_check_done = False  # type: ignore[attr-defined]
+    assert fetch_all_prepared("SELECT 42", {}) == [(42,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_sent_again_in_the_middle_of_a_transaction(new_request: None) -> None:
+    def change_half() -> None:
+        with transaction.atomic():
+            backend_end()
+            connection.health_check_done = False  # type: ignore[attr-defined]
+            fetch_all_prepared("SELECT 42", {})
+
+    with pytest.raises(Exception, match=r"terminat|closed"):
+        change_half()
+
+
+@pytest.mark.django_db
+def test_annotations_come_with_a_prepared_query(project: Project) -> None:
+    from annotate.services.assignments import assignment_lease_next
+
+    make_comparison(project, texts=("one", "two"))
+    annotator = make_annotator(project, name="ben", kind=Annotator.Kind.HUMAN)
+    lease = assignment_lease_next(annotator=annotator)
+    assert isinstance(lease, Assignment)
+    assert lease.canonical_texts == ["one", "two"]  # type: ignore[attr-defined]
