@@ -11,9 +11,10 @@ from routing.core.arrays import BoolArray, Float32Array, Interval
 from routing.core.budget import Budget, Frontier, frontier
 from routing.core.deferral import DisagreementModel
 from routing.core.mixes import mix_features, sample_mixes
-from routing.core.policies import RoutingInputs, route
+from routing.core.policies import RoutingInputs
 from routing.core.ppm import RidgePpm, instance_gains
 from routing.core.ppm_baselines import HyperReferencePpm
+from routing.core.spending import route
 from routing.core.validation import (
     PpmValidation,
     SignalVerdict,
