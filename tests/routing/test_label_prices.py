@@ -83,7 +83,10 @@ def test_longer_comparisons_cost_more_and_the_prices_add_up(
     uneven: Project, judy: Annotator
 ) -> None:
     batch = by_time(uneven, judy, n_humans=2)
-    rows = list(batch.decisions.order_by("comparison").values_list("price_usd", "label_price_usd"))
+    rows = [
+        (decision.price_usd, decision.label_price_usd or Decimal(0))
+        for decision in batch.decisions.order_by("comparison")
+    ]
     assert all(price == 2 * label for price, label in rows)
     # 240 words a minute and 15 seconds: (4 + 40 k + 2) / 4 + 15 seconds for the comparison k.
     labels = [label for _, label in rows]
