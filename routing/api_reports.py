@@ -62,7 +62,7 @@ class RoutingAuditRow(serializers.Serializer[Any]):
     alarms = AlarmRow(many=True)
 
 
-class NextInput(serializers.Serializer[Any]):
+class NextDollarsInput(serializers.Serializer[Any]):
     """What is to be spent next, and what it should bring."""
 
     usd = serializers.FloatField(default=NEXT_USD, min_value=0.01, max_value=1e9)
@@ -134,10 +134,10 @@ class AuditView(APIView):
 class NextDollarsView(APIView):
     """What the next dollars buy."""
 
-    @extend_schema(parameters=[NextInput], responses=NextRow)
+    @extend_schema(parameters=[NextDollarsInput], responses=NextRow)
     def get(self, request: Request, slug: str) -> Response:
         access = get_owned_project_for(request.user, slug)
-        asked = NextInput(data=request.query_params)
+        asked = NextDollarsInput(data=request.query_params)
         asked.is_valid(raise_exception=True)
         study = latest_done_study(project=access.project)
         if study is None:
