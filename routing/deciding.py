@@ -105,6 +105,7 @@ def plan_batch(batch: RoutingBatch, *, report: Report) -> Plan:
         judge=judge,
         comparison_ids=pool.comparison_ids,
         metadata_keys=keys,
+        encoder=batch.study.parameters.get("encoder", "") if batch.study else "",
         progress=lambda share, text: report(0.05 + 0.55 * share, text),
     )
     report(0.6, "Deciding")
