@@ -22,8 +22,9 @@ from modeling.numeric_threads import threads_for  # noqa: E402
 from routing.core.arrays import BoolArray, FloatArray  # noqa: E402
 from routing.core.budget import Budget, frontier, next_dollars  # noqa: E402
 from routing.core.mixes import mix_features, sample_mixes  # noqa: E402
-from routing.core.policies import RoutingInputs, route  # noqa: E402
+from routing.core.policies import RoutingInputs  # noqa: E402
 from routing.core.ppm import RidgePpm  # noqa: E402
+from routing.core.spending import route  # noqa: E402
 from routing.study.heads import Part, performances, train_heads  # noqa: E402
 from routing.study.run import run_study  # noqa: E402
 

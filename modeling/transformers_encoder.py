@@ -46,7 +46,7 @@ class TransformersTextEncoder:
 
     def joined(self, prompt: str, response: str) -> str:
         """Return prompt and response as the model's chat template puts them."""
-        tokenizer, _ = _loaded(self.spec.path)
+        tokenizer, _ = loaded(self.spec.path)
         if not tokenizer.chat_template:
             return f"{prompt}\n\n{response}"
         turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
@@ -54,7 +54,7 @@ class TransformersTextEncoder:
 
     def encode(self, texts: Sequence[str]) -> Float32Array:
         """Return one row per text; texts of like length share a batch, so little is padding."""
-        tokenizer, model = _loaded(self.spec.path)
+        tokenizer, model = loaded(self.spec.path)
         ids = _token_ids(tokenizer, model, texts)
         width = int(model.config.get_text_config().hidden_size)
         rows = np.zeros((len(texts), width), dtype=np.float32)
@@ -135,7 +135,8 @@ def _content_hash(files: tuple[tuple[Path, int, int], ...]) -> str:
 
 
 @cache
-def _loaded(path: Path) -> tuple[Any, Any]:
+def loaded(path: Path) -> tuple[Any, Any]:
+    """Return tokenizer and model of a folder, kept for the life of the worker."""
     # One copy per worker process: loading takes longer than a hundred texts.
     import torch
     from transformers import AutoModel, AutoTokenizer
@@ -159,16 +160,23 @@ def _token_ids(tokenizer: Any, model: Any, texts: Sequence[str]) -> list[list[in
     return [row or [tokenizer.pad_token_id or 0] for row in ids]
 
 
-def _pooled(
-    model: Any, tokenizer: Any, ids: list[list[int]], spec: TransformersName
-) -> Float32Array:
+def padded(tokenizer: Any, ids: list[list[int]], place: Any) -> tuple[Any, Any]:
+    """Return token ids of one length, and the mask of what is no padding."""
     import torch
 
     width = max(map(len, ids))
     padding = tokenizer.pad_token_id or 0
     tokens = torch.tensor([row + [padding] * (width - len(row)) for row in ids])
     mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
-    tokens, mask = tokens.to(model.device), mask.to(model.device)
+    return tokens.to(place), mask.to(place)
+
+
+def _pooled(
+    model: Any, tokenizer: Any, ids: list[list[int]], spec: TransformersName
+) -> Float32Array:
+    import torch
+
+    tokens, mask = padded(tokenizer, ids, model.device)
     with torch.inference_mode():
         output = model(input_ids=tokens, attention_mask=mask, output_hidden_states=True)
     states = output.hidden_states[spec.layer].float()

@@ -50,4 +50,5 @@ def get_arm_for(access: Access, pk: int) -> RoutingArm:
 
 def get_tagging_for(access: Access, pk: int) -> TaggingRun:
     """Return a tagging run of the project."""
-    return get_object_or_404(TaggingRun, project=access.project, pk=pk)
+    runs = TaggingRun.objects.select_related("judge__annotator")
+    return get_object_or_404(runs, project=access.project, pk=pk)

@@ -58,6 +58,11 @@ class BatchOptions(serializers.Serializer[Any]):
     by_time = serializers.BooleanField(
         required=False, help_text="Price people's labels by reading time."
     )
+    stop_early = serializers.BooleanField(
+        required=False,
+        help_text="Stop where the policy expects no further gain, instead of spending the rest "
+        "where a person would most likely differ from the judge.",
+    )
 
 
 class BatchInput(serializers.Serializer[Any]):

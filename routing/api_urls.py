@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from routing import api, api_acquisition, api_jobs, api_operation
+from routing import api, api_acquisition, api_jobs, api_operation, api_reports
 
 project_urls = [
     # /api/v1/projects/<slug>/…
@@ -39,6 +39,15 @@ project_urls = [
     path("routing-arms/<int:pk>", api_operation.ArmView.as_view(), name="arm"),
     path("routing-replays", api_operation.ReplayListView.as_view(), name="replay-list"),
     path("routing-replays/<int:number>", api_operation.ReplayView.as_view(), name="replay"),
+    path("routing-audit", api_reports.AuditView.as_view(), name="audit"),
+    path("routing-next-dollars", api_reports.NextDollarsView.as_view(), name="next-dollars"),
+    path("tagging-runs", api_reports.TaggingListView.as_view(), name="tagging-list"),
+    path("tagging-runs/<int:pk>", api_reports.TaggingView.as_view(), name="tagging"),
+    path(
+        "tagging-runs/<int:pk>/cancel",
+        api_reports.TaggingCancelView.as_view(),
+        name="tagging-cancel",
+    ),
     path("acquisition-rounds", api.RoundListView.as_view(), name="round-list"),
     path(
         "acquisition-rounds/<int:number>/cancel",

@@ -1,13 +1,15 @@
 """Arms of a batch: its judge, other judges, and groups of people, each at its own price."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 
 from annotate.models import Annotator
 from routing.core.arms import choose_arms, judge_reliability, majority_reliability
 from routing.core.arrays import BoolArray, FloatArray, IntArray
-from routing.core.policies import Routing, RoutingInputs
+from routing.core.policies import RoutingInputs
+from routing.core.spending import Routing
 from routing.models import RoutingArm, RoutingBatch
 from routing.reports import MIN_MEASURED, agreement_with_people
 from routing.selectors import judge_price, judges_of
@@ -32,6 +34,7 @@ class ArmChoice:
     n_humans: IntArray
     arm: list[str]
     skill: list[str]
+    label_usd: list[Decimal | None]
     human_usd: FloatArray
 
 
@@ -135,9 +138,11 @@ def _choice(
             gain_high=unknown,
             propensity=certain + (1.0 - certain) * share,
             is_audit=audit,
+            is_fill=np.zeros(n, dtype=np.bool_),
         ),
         n_humans=np.array([arm.n_humans if arm else 0 for arm in asked], dtype=np.int64),
         arm=[names[k] for k in chosen.tolist()],
         skill=[arm.skill if arm else "" for arm in asked],
+        label_usd=[arm.price_usd if arm else None for arm in asked],
         human_usd=np.array([_group_price(arm) if arm else 0.0 for arm in asked]),
     )

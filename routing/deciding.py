@@ -17,13 +17,13 @@ from routing.arming import Priced, arms_of
 from routing.choices import ARMS_POLICY, PILOT_POLICY
 from routing.core.arrays import FloatArray, IntArray
 from routing.core.budget import Budget
-from routing.core.policies import Routing, route
+from routing.core.spending import Routing, route
 from routing.core.tags import TagMatrix
 from routing.known import known_inputs
 from routing.models import RoutingBatch
 from routing.piloting import pilot_of_pool
 from routing.profile import pool_profile
-from routing.reading import human_prices
+from routing.reading import human_prices, label_price
 from routing.reasons import pilot_reasons, reasons_of
 from routing.selectors import judge_price, left_usd, routable, routable_to
 from routing.tables import FeatureTable, feature_table
@@ -56,6 +56,7 @@ class Asked:
     n_humans: IntArray
     arm: list[str]
     skill: list[str]
+    label_usd: list[Decimal | None]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Pool:
     comparison_ids: IntArray
     wanted: IntArray
     skill: list[str]
+    label_usd: list[Decimal | None]
     n_without_judge: int
 
 
@@ -103,6 +105,7 @@ def plan_batch(batch: RoutingBatch, *, report: Report) -> Plan:
         judge=judge,
         comparison_ids=pool.comparison_ids,
         metadata_keys=keys,
+        encoder=batch.study.parameters.get("encoder", "") if batch.study else "",
         progress=lambda share, text: report(0.05 + 0.55 * share, text),
     )
     report(0.6, "Deciding")
@@ -114,20 +117,30 @@ def plan_batch(batch: RoutingBatch, *, report: Report) -> Plan:
         priced = Priced(pool.comparison_ids, prices.judge_usd, prices.budget_usd)
         chosen = arms_of(batch, judge, inputs, priced)
         prices = replace(prices, human_usd=chosen.human_usd)
-        asked = Asked(chosen.n_humans, chosen.arm, chosen.skill)
+        asked = Asked(chosen.n_humans, chosen.arm, chosen.skill, chosen.label_usd)
         routing = chosen.routing
     else:
         budget = Budget(usd=prices.budget_usd - float(prices.judge_usd.sum()))
         rng = np.random.default_rng(batch.seed)
-        routing = route(batch.policy, inputs, budget, rng, audit_share=batch.audit_share)
-        asked = _same_for_all(batch, pool)
+        routing = route(
+            batch.policy,
+            inputs,
+            budget,
+            rng,
+            audit_share=batch.audit_share,
+            fill=not batch.options.get("stop_early", False),
+        )
+        asked = _same_for_all(batch, pool, prices)
     reasons = reasons_of(batch, routing, tags, inputs, prices.human_usd, asked.arm)
     return Plan(pool, routing, prices, asked, tags, reasons, pool_profile(tags, table))
 
 
-def _same_for_all(batch: RoutingBatch, pool: Pool) -> Asked:
+def _same_for_all(batch: RoutingBatch, pool: Pool, prices: Prices) -> Asked:
     n = len(pool.comparison_ids)
-    return Asked(np.full(n, batch.n_humans, dtype=np.int64), [""] * n, pool.skill)
+    each: list[Decimal | None] = [None] * n
+    if batch.options.get("by_time"):
+        each = [label_price(usd / batch.n_humans) for usd in prices.human_usd.tolist()]
+    return Asked(np.full(n, batch.n_humans, dtype=np.int64), [""] * n, pool.skill, each)
 
 
 def _judge_of(batch: RoutingBatch) -> Annotator:
@@ -138,7 +151,7 @@ def _judge_of(batch: RoutingBatch) -> Annotator:
 
 def _pool(batch: RoutingBatch, judge: Annotator) -> Pool:
     found = routable_to(project=batch.project, judge=judge).order_by("pk")
-    rows = list(found.values_list("pk", "wanted_labels", "skill").iterator())
+    rows = list(found.values_list("pk", "wanted_labels", "skill", "human_price_usd").iterator())
     if not rows:
         raise NotReady(
             "There is nothing to route: every comparison has a human label, is being labelled "
@@ -149,6 +162,7 @@ def _pool(batch: RoutingBatch, judge: Annotator) -> Pool:
         np.array([row[0] for row in rows], dtype=np.int64),
         np.array([row[1] for row in rows], dtype=np.int64),
         [row[2] for row in rows],
+        [row[3] for row in rows],
         everything - len(rows),
     )
 
@@ -179,6 +193,7 @@ def _pilot(batch: RoutingBatch, pool: Pool, table: FeatureTable, prices: Prices)
         pool.comparison_ids[rows],
         pool.wanted[rows],
         [pool.skill[row] for row in rows.tolist()],
+        [pool.label_usd[row] for row in rows.tolist()],
         pool.n_without_judge,
     )
     priced = replace(prices, human_usd=prices.human_usd[rows], judge_usd=prices.judge_usd[rows])
@@ -186,7 +201,7 @@ def _pilot(batch: RoutingBatch, pool: Pool, table: FeatureTable, prices: Prices)
         kept,
         drawn.routing,
         priced,
-        _same_for_all(batch, kept),
+        _same_for_all(batch, kept, priced),
         None,
         pilot_reasons(drawn.routing.propensity, priced.human_usd),
         pool_profile(None, table),
@@ -208,6 +223,7 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
         "n_human": int(to_human.sum()),
         "n_judge": int((~to_human).sum()),
         "n_audit": int(plan.routing.is_audit.sum()),
+        **_fill_summary(plan),
         "human_usd": f"{human_usd:.6f}",
         "judge_usd": f"{judge_usd:.6f}",
         "budget_usd": round(plan.prices.budget_usd, 6),
@@ -217,6 +233,13 @@ def plan_summary(plan: Plan) -> dict[str, Any]:
         "profile": plan.profile,
         "sample": _sample(plan),
     }
+
+
+def _fill_summary(plan: Plan) -> dict[str, Any]:
+    """What goes beyond the point where the policy itself would stop."""
+    fill = plan.routing.is_fill
+    usd = float(plan.prices.human_usd[fill].sum())
+    return {"n_fill": int(fill.sum()), "fill_usd": f"{usd:.6f}"}
 
 
 def _sample(plan: Plan) -> list[dict[str, Any]]:

@@ -87,11 +87,19 @@ class BatchForm(forms.Form):
         help_text="An average label then costs the project's price, a longer one more.",
     )
 
+    stop_early = forms.BooleanField(
+        label="Stop where the policy expects no further gain",
+        required=False,
+        help_text="Else the rest of the budget goes where a person would most likely differ from "
+        "the judge. A dry run says where the policy would stop.",
+    )
+
     def values(self) -> dict[str, Any]:
         """The arguments of the service."""
         given = dict(self.cleaned_data)
-        error, by_time = given.pop("max_error_percent"), given.pop("by_time")
-        options = {"by_time": by_time} | ({} if error is None else {"max_error": error / 100})
+        error = given.pop("max_error_percent")
+        options = {name: given.pop(name) for name in ("by_time", "stop_early")}
+        options |= {} if error is None else {"max_error": error / 100}
         share = given.pop("audit_percent") / 100
         return given | {"audit_share": share, "options": options}
 

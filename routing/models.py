@@ -101,6 +101,13 @@ class RoutingDecision(models.Model):
     price_usd = models.DecimalField(max_digits=12, decimal_places=6)
     reason = models.CharField(max_length=300, blank=True, default="")
     wanted_before = models.PositiveSmallIntegerField()
+    label_price_usd = models.DecimalField(
+        max_digits=9,
+        decimal_places=4,
+        null=True,
+        help_text="One person's label; empty is the project's price.",
+    )
+    label_price_before_usd = models.DecimalField(max_digits=9, decimal_places=4, null=True)
     arm = models.CharField(max_length=120, blank=True, default="", help_text="Who exactly.")
     skill = models.CharField(max_length=60, blank=True, default="")
     skill_before = models.CharField(max_length=60, blank=True, default="")

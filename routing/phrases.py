@@ -6,6 +6,7 @@ _STATISTICS = {
     "entity_overlap": "names and numbers in common",
     "cosine": "vocabulary in common",
     "length_weighted_similarity": "similarity, lengths counted",
+    "bert_score": "agreement token by token",
     "prompt_length": "prompt length",
     "len_shorter": "length of the shorter response",
     "len_longer": "length of the longer response",

@@ -8,7 +8,7 @@ from annotate.errors import NotReady
 from routing.core.arrays import FloatArray, IntArray
 from routing.core.features import STATISTIC_NAMES, FrozenBins
 from routing.core.pilot import draw_pilot
-from routing.core.policies import Routing
+from routing.core.spending import Routing
 from routing.models import RoutingBatch
 from routing.tables import FeatureTable
 
@@ -51,6 +51,7 @@ def pilot_of_pool(
             gain_high=unknown,
             propensity=sample.propensity,
             is_audit=~everyone,
+            is_fill=~everyone,
         ),
     )
 

@@ -1,5 +1,7 @@
 """What people's labels of each comparison cost: one price, or by the time they take."""
 
+from decimal import Decimal
+
 import numpy as np
 
 from annotate.models import Preference
@@ -23,7 +25,14 @@ def human_prices(batch: RoutingBatch, table: FeatureTable) -> FloatArray:
     if not batch.options.get("by_time"):
         return np.full(len(table.comparison_ids), each)
     seconds = _reading_time(batch).predict(_words(table.statistics))
-    return np.asarray(each * seconds / seconds.mean(), dtype=np.float64)
+    label = float(batch.project.human_price_usd) * seconds / seconds.mean()
+    # A lease reserves what the database holds: four decimals.
+    return np.asarray(np.round(label, 4) * batch.n_humans, dtype=np.float64)
+
+
+def label_price(usd: float) -> Decimal:
+    """The price of one label as a comparison carries it."""
+    return Decimal(usd).quantize(Decimal("0.0001"))
 
 
 def _reading_time(batch: RoutingBatch) -> ReadingTime:

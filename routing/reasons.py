@@ -13,8 +13,9 @@ from routing.choices import (
     UNCERTAINTY_POLICY,
 )
 from routing.core.arrays import FloatArray
-from routing.core.policies import Routing, RoutingInputs
+from routing.core.policies import RoutingInputs
 from routing.core.ppm import RidgePpm
+from routing.core.spending import Routing
 from routing.core.tags import UNKNOWN, TagMatrix
 from routing.models import RoutingBatch
 from routing.phrases import tag_phrase
@@ -40,11 +41,14 @@ def reasons_of(
     why = _because(batch, inputs, tags)
     gains = _gain_words(routing) if batch.policy in NEEDS_PPM else [""] * len(why)
     sentences = []
-    for row, (human, audit) in enumerate(
-        zip(routing.to_human.tolist(), routing.is_audit.tolist(), strict=True)
-    ):
+    rest = _rest(inputs, tags)
+    kinds = (routing.to_human.tolist(), routing.is_audit.tolist(), routing.is_fill.tolist())
+    for row, (human, audit, fill) in enumerate(zip(*kinds, strict=True)):
         if audit:
             sentences.append(f"Drawn at random for the audit, for {_dollars(human_usd[row])}.")
+        elif fill:
+            price = _dollars(human_usd[row])
+            sentences.append(f"{rest[row]}; spends the rest of the budget, for {price}.")
         elif human:
             to = f" to {arms[row]}" if arms[row] else ""
             comma = "" if gains[row] or batch.policy in _PLAIN_REASONS else ","
@@ -92,6 +96,12 @@ def _because(batch: RoutingBatch, inputs: RoutingInputs, tags: TagMatrix | None)
     if tags is None or inputs.ppm is None or policy not in NEEDS_PPM:
         return [_PLAIN_REASONS.get(policy, f"Policy {policy}")] * n
     return _leading_tags(inputs.ppm, tags)
+
+
+def _rest(inputs: RoutingInputs, tags: TagMatrix | None) -> list[str]:
+    if inputs.p_disagree is None:
+        return ["Drawn by lot"] * inputs.n_comparisons
+    return _chances(inputs.p_disagree, tags, "")
 
 
 def _chances(chance: FloatArray, tags: TagMatrix | None, suffix: str) -> list[str]:

@@ -68,17 +68,22 @@ class Share:
         return self._end(1)
 
     def _end(self, sign: int) -> float:
-        if not self.n:
-            return 0.0 if sign < 0 else 1.0
-        z2 = Z_95**2
-        centre = self.share + z2 / (2 * self.n)
-        spread = Z_95 * sqrt(self.share * (1 - self.share) / self.n + z2 / (4 * self.n**2))
-        return min(max((centre + sign * spread) / (1 + z2 / self.n), 0.0), 1.0)
+        return wilson_end(self.share, self.n, sign)
 
     @property
     def rest(self) -> "Share":
         """The share of the others."""
         return Share(self.n - self.k, self.n)
+
+
+def wilson_end(share: float, n: float, sign: int) -> float:
+    """One end of the 95 % Wilson interval of a share of n; without labels it is all of [0, 1]."""
+    if not n:
+        return 0.0 if sign < 0 else 1.0
+    z2 = Z_95**2
+    centre = share + z2 / (2 * n)
+    spread = Z_95 * sqrt(share * (1 - share) / n + z2 / (4 * n**2))
+    return min(max((centre + sign * spread) / (1 + z2 / n), 0.0), 1.0)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import (
+    Count,
+    DecimalField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+)
+from django.db.models.functions import Coalesce
 
 from annotate.models import Annotator, Assignment, Comparison, JobState, Preference, Project
 from modeling.models import Judge
@@ -189,8 +201,9 @@ def open_elsewhere_usd(*, project: Project) -> Decimal:
     held = Comparison.objects.filter(project=project, open_slots__gt=0).filter(
         _human_label() | _live_lease()
     )
-    slots = held.aggregate(n=Sum("open_slots"))["n"] or 0
-    return project.human_price_usd * slots
+    each = Coalesce("human_price_usd", Value(project.human_price_usd))
+    cost = ExpressionWrapper(F("open_slots") * each, DecimalField())
+    return held.aggregate(usd=Sum(cost))["usd"] or Decimal(0)
 
 
 def left_usd(*, project: Project) -> Decimal | None:

@@ -16,6 +16,8 @@ from routing.core.features import STATISTIC_NAMES
 _VERSION = 1
 _CHUNK = 1_000
 
+_NINE = "statistics"
+
 Compute = Callable[[Sequence[int]], FloatArray]
 
 
@@ -24,10 +26,16 @@ def statistics_of(
     project_id: int,
     comparison_ids: IntArray,
     compute: Compute,
+    name: str = _NINE,
     progress: Callable[[float, str], None] | None = None,
 ) -> FloatArray:
-    """Return the statistics of comparisons, computing and storing what is not known yet."""
-    known_ids, known = _read(_path(project_id))
+    """Return the statistics of comparisons, computing and storing what is not known yet.
+
+    ``name`` tells further columns apart from the nine that need no encoder.
+    """
+    known_ids, known = _read(_path(project_id, name))
+    width = len(STATISTIC_NAMES) if name == _NINE else 1
+    known = known.reshape(len(known_ids), width)
     missing = np.setdiff1d(comparison_ids, known_ids)
     parts = [known]
     for start in range(0, len(missing), _CHUNK):
@@ -39,13 +47,13 @@ def statistics_of(
     order = np.argsort(ids)
     ids, values = ids[order], values[order]
     if len(missing):
-        _write(_path(project_id), ids, values)
+        _write(_path(project_id, name), ids, values)
     return values[np.searchsorted(ids, comparison_ids)]
 
 
 def known_statistics(*, project_id: int, comparison_ids: IntArray) -> tuple[IntArray, FloatArray]:
     """Return which of the comparisons have been read before, and their statistics."""
-    ids, values = _read(_path(project_id))
+    ids, values = _read(_path(project_id, _NINE))
     if not len(ids):
         return np.empty(0, np.int64), values
     place = np.minimum(np.searchsorted(ids, comparison_ids), len(ids) - 1)
@@ -53,8 +61,8 @@ def known_statistics(*, project_id: int, comparison_ids: IntArray) -> tuple[IntA
     return rows, values[place[rows]]
 
 
-def _path(project_id: int) -> Path:
-    return Path(default_storage.path(f"routing/statistics-{project_id}-v{_VERSION}.npz"))
+def _path(project_id: int, name: str) -> Path:
+    return Path(default_storage.path(f"routing/{name}-{project_id}-v{_VERSION}.npz"))
 
 
 def _read(path: Path) -> tuple[IntArray, FloatArray]:

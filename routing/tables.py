@@ -5,6 +5,7 @@ Workers import this module; pages and API do not, because it loads numpy.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import numpy as np
 from annotate.models import Annotator, Comparison, ComparisonResponse, Preference, Project
 from modeling.judge_soft_labels import soft_labels
 from routing import statistics_cache
+from routing.bert_scores import BERT_SCORE, bert_scores, has_token_states, scores_version
 from routing.columns import Category, as_category, low_cardinality_keys
 from routing.core.arrays import BoolArray, Float32Array, FloatArray, IntArray
 from routing.core.features import STATISTIC_NAMES, text_statistics
@@ -61,11 +63,13 @@ def feature_table(
     judge: Annotator,
     comparison_ids: IntArray,
     metadata_keys: Sequence[str] | None = None,
+    encoder: str = "",
     progress: Progress | None = None,
 ) -> FeatureTable:
     """Describe comparisons by nine text statistics, metadata columns and judge signals.
 
     ``metadata_keys`` are those of an earlier study; left out, the low-cardinality ones are chosen.
+    An ``encoder`` that reads tokens adds BERTScore to the nine.
     """
     values = statistics_cache.statistics_of(
         project_id=project.pk,
@@ -73,13 +77,23 @@ def feature_table(
         compute=_chunk_statistics,
         progress=progress,
     )
+    names = STATISTIC_NAMES
+    if has_token_states(encoder):
+        scores = statistics_cache.statistics_of(
+            project_id=project.pk,
+            comparison_ids=comparison_ids,
+            compute=partial(_chunk_scores, encoder),
+            name=scores_version(encoder),
+            progress=progress,
+        )
+        values, names = np.hstack([values, scores]), (*names, BERT_SCORE)
     rows = {int(pk): row for row, pk in enumerate(comparison_ids)}
     signals, probability, has_label = _judge_signals(project, judge, rows)
     metadata = _metadata_columns(project, rows, metadata_keys)
     return FeatureTable(
         comparison_ids=comparison_ids,
         statistics=values,
-        names=STATISTIC_NAMES,
+        names=names,
         categorical=metadata | _prompt_tags(project, rows) | signals,
         judge_probability=probability,
         has_judge_label=has_label,
@@ -87,25 +101,43 @@ def feature_table(
 
 
 def _chunk_statistics(ids: Sequence[int]) -> FloatArray:
-    """Average the statistics over the response pairs of each comparison."""
+    """Average the nine statistics over the response pairs of each comparison."""
     prompts = {
         comparison.pk: comparison.prompt.text
         for comparison in Comparison.objects.filter(pk__in=ids).select_related("prompt")
     }
+    pairs = _response_pairs(ids)
+    values = text_statistics(
+        [prompts[ids[k]] for k, _, _ in pairs], [a for _, a, _ in pairs], [b for _, _, b in pairs]
+    ).values
+    return _mean_by_comparison(pairs, values, len(ids))
+
+
+def _chunk_scores(encoder: str, ids: Sequence[int]) -> FloatArray:
+    """Average BERTScore over the response pairs of each comparison."""
+    pairs = _response_pairs(ids)
+    scores = bert_scores(encoder, [a for _, a, _ in pairs], [b for _, _, b in pairs])
+    return _mean_by_comparison(pairs, scores[:, None], len(ids))
+
+
+def _response_pairs(ids: Sequence[int]) -> list[tuple[int, str, str]]:
+    """Place of the comparison and both texts, of every pair of responses."""
     texts: dict[int, list[str]] = {pk: [] for pk in ids}
     slots = ComparisonResponse.objects.filter(comparison_id__in=ids)
     for pk, text in slots.order_by("comparison_id", "position").values_list(
         "comparison_id", "response__text"
     ):
         texts[pk].append(text)
-    pairs = [(k, a, b) for k, pk in enumerate(ids) for a, b in combinations(texts[pk], 2)]
+    return [(k, a, b) for k, pk in enumerate(ids) for a, b in combinations(texts[pk], 2)]
+
+
+def _mean_by_comparison(
+    pairs: Sequence[tuple[int, str, str]], values: FloatArray, n: int
+) -> FloatArray:
     owner = np.array([k for k, _, _ in pairs], dtype=np.int64)
-    values = text_statistics(
-        [prompts[ids[k]] for k, _, _ in pairs], [a for _, a, _ in pairs], [b for _, _, b in pairs]
-    ).values
-    sums = np.zeros((len(ids), len(STATISTIC_NAMES)))
+    sums = np.zeros((n, values.shape[1]))
     np.add.at(sums, owner, values)
-    return np.asarray(sums / np.bincount(owner, minlength=len(ids))[:, None], dtype=np.float64)
+    return np.asarray(sums / np.bincount(owner, minlength=n)[:, None], dtype=np.float64)
 
 
 # --- Metadata -----------------------------------------------------------------------------------

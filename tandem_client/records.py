@@ -40,6 +40,7 @@ class ComparisonRow(TypedDict):
     open_slots: int
     priority: float
     skill: str
+    human_price_usd: str | None
     is_gold: bool
 
 

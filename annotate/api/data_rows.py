@@ -36,6 +36,12 @@ class ComparisonRow(serializers.Serializer[Any]):
     open_slots = serializers.IntegerField()
     priority = serializers.FloatField()
     skill = serializers.CharField()
+    human_price_usd = serializers.DecimalField(
+        max_digits=9,
+        decimal_places=4,
+        allow_null=True,
+        help_text="One human label of it, where routing priced it; null is the project's price.",
+    )
     is_gold = serializers.BooleanField()
 
 

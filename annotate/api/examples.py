@@ -17,6 +17,7 @@ COMPARISON: dict[str, Any] = {
     "open_slots": 1,
     "priority": 0.0,
     "skill": "",
+    "human_price_usd": "0.4200",
     "is_gold": False,
 }
 PREFERENCE: dict[str, Any] = {

@@ -1,5 +1,7 @@
 """Prompts, their responses, and the comparisons that put responses side by side."""
 
+from decimal import Decimal
+
 from django.db import models
 
 from annotate.models.project import Project
@@ -87,6 +89,12 @@ class Comparison(models.Model):
     wanted_when_free = models.PositiveSmallIntegerField(
         null=True, help_text="How many labels it wanted before it was reserved."
     )
+    human_price_usd = models.DecimalField(
+        max_digits=9,
+        decimal_places=4,
+        null=True,
+        help_text="One human label of it, as routing priced it; empty is the project's price.",
+    )
     is_gold = models.BooleanField(
         default=False,
         help_text="Its answer is known; its labels measure people and leave no export.",
@@ -117,6 +125,10 @@ class Comparison(models.Model):
                 name="comparison_open_slots_within_wanted",
             ),
             models.CheckConstraint(
+                condition=models.Q(human_price_usd__isnull=True) | models.Q(human_price_usd__gte=0),
+                name="comparison_price_not_negative",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(n_responses__gte=2) & models.Q(n_responses__lte=26),
                 name="comparison_two_to_k_responses",
             ),
@@ -124,6 +136,11 @@ class Comparison(models.Model):
 
     def __str__(self) -> str:
         return self.external_id
+
+    def label_price(self, project: Project) -> Decimal:
+        """Dollars of one human label of it."""
+        own = self.human_price_usd
+        return project.human_price_usd if own is None else own
 
 
 class Reservation(models.Model):

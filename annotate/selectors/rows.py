@@ -15,6 +15,7 @@ def with_texts(found: QuerySet[Comparison]) -> QuerySet[Comparison]:
 
 def comparison_row(comparison: Comparison) -> dict[str, Any]:
     """A comparison with its texts; slots and prompt should be fetched already."""
+    price = comparison.human_price_usd
     return {
         "pk": comparison.pk,
         "id": comparison.external_id,
@@ -29,6 +30,7 @@ def comparison_row(comparison: Comparison) -> dict[str, Any]:
         "open_slots": comparison.open_slots,
         "priority": comparison.priority,
         "skill": comparison.skill,
+        "human_price_usd": None if price is None else str(price),
         "is_gold": comparison.is_gold,
     }
 

@@ -108,7 +108,7 @@ def _assignment(review: Review, annotator: Annotator) -> Assignment:
     now = timezone.now()
     before = Preference.objects.filter(comparison_id=review.comparison_id, annotator=annotator)
     last = before.aggregate(last=Max("replicate"))["last"]
-    price = annotator.project.human_price_usd
+    price = review.comparison.label_price(annotator.project)
     project_commit_money(project_id=annotator.project_id, amount_usd=price)
     return Assignment.objects.create(
         comparison_id=review.comparison_id,

@@ -74,16 +74,19 @@ AND NOT EXISTS (
       AND p.supersedes_id IS NULL)
 """
 
+# Routing prices single comparisons, by reading time or by whom it asks; others cost the usual.
+_PRICE = "COALESCE(c.human_price_usd, %(price)s::numeric) AS price"
+
 _QUEUED = """
 c.project_id = %(project)s AND c.open_slots > 0 AND NOT c.is_reserved AND NOT c.is_gold
 """
 
 # The walk is made per skill, so that comparisons for others cost nothing.
 _WALK = f"""
-SELECT h.id, h.rank, h.n_responses
+SELECT h.id, h.rank, h.n_responses, h.price
 FROM unnest(%(skills)s::text[]) AS mine(skill)
 CROSS JOIN LATERAL (
-    SELECT c.id, - c.priority AS rank, c.n_responses FROM annotate_comparison c
+    SELECT c.id, - c.priority AS rank, c.n_responses, {_PRICE} FROM annotate_comparison c
     WHERE {_QUEUED} AND c.skill = mine.skill
       AND (- c.priority, c.id) >= ((SELECT rank FROM {{since}}), (SELECT id FROM {{since}}))
       AND {_ELIGIBLE}
@@ -129,7 +132,7 @@ newcomer AS MATERIALIZED (
 # What the owner gave by hand is theirs whatever skill it asks for.
 _RESERVED = f"""
 candidate AS MATERIALIZED (
-    SELECT c.id, c.n_responses FROM annotate_reservation r
+    SELECT c.id, c.n_responses, {_PRICE} FROM annotate_reservation r
     JOIN annotate_comparison c ON c.id = r.comparison_id
     WHERE r.annotator_id = %(annotator)s AND c.open_slots > 0 AND c.is_reserved
       AND NOT c.is_gold AND {_ELIGIBLE}
@@ -138,16 +141,16 @@ candidate AS MATERIALIZED (
 """
 
 # What somebody skipped and may have again, the longest ago first; the skip becomes a return.
-_SKIPPED = """
+_SKIPPED = f"""
 candidate AS MATERIALIZED (
-    SELECT c.id, c.n_responses, s.id AS skipped_id FROM annotate_assignment s
+    SELECT c.id, c.n_responses, {_PRICE}, s.id AS skipped_id FROM annotate_assignment s
     JOIN annotate_comparison c ON c.id = s.comparison_id
     WHERE s.annotator_id = %(annotator)s AND s.state = 'skipped' AND s.kind = 'work'
       AND c.open_slots > 0 AND NOT c.is_gold
       AND (NOT c.is_reserved OR EXISTS (
           SELECT 1 FROM annotate_reservation r
           WHERE r.comparison_id = c.id AND r.annotator_id = s.annotator_id))
-    ORDER BY s.closed_at, s.id LIMIT 1 FOR UPDATE OF c {wait}
+    ORDER BY s.closed_at, s.id LIMIT 1 FOR UPDATE OF c {{wait}}
 ), head AS (SELECT id FROM candidate)
 , again AS (
     UPDATE annotate_assignment s SET state = 'returned' FROM candidate
@@ -158,16 +161,16 @@ candidate AS MATERIALIZED (
 # The shown order is drawn in the database so that no client can choose it.
 _TAKE = """
 WITH {found}, paid AS (
-    UPDATE annotate_project o SET committed_usd = o.committed_usd + %(price)s
+    UPDATE annotate_project o SET committed_usd = o.committed_usd + candidate.price
     FROM candidate
     WHERE o.id = %(project)s
-      AND (o.budget_usd IS NULL OR o.budget_usd >= o.committed_usd + %(price)s)
+      AND (o.budget_usd IS NULL OR o.budget_usd >= o.committed_usd + candidate.price)
     RETURNING o.id
 ), taken AS (
     UPDATE annotate_comparison c SET open_slots = c.open_slots - 1
     FROM candidate, paid
     WHERE c.id = candidate.id AND c.open_slots > 0
-    RETURNING c.id, c.n_responses
+    RETURNING c.id, c.n_responses, candidate.price
 ), leased AS (
     INSERT INTO annotate_assignment
         (public_id, comparison_id, annotator_id, state, kind, replicate, shown_order, leased_at,
@@ -175,7 +178,7 @@ WITH {found}, paid AS (
     SELECT gen_random_uuid(), taken.id, %(annotator)s, 'live', 'work', 0,
            (SELECT array_agg(place ORDER BY random())
             FROM generate_series(0, taken.n_responses - 1) AS place),
-           %(now)s, %(expires)s, %(price)s, ''
+           %(now)s, %(expires)s, taken.price, ''
     FROM taken {after}
     RETURNING id
 )

@@ -45,7 +45,7 @@ def special_insert(
         shown_order=rng.sample(range(comparison.n_responses), comparison.n_responses),
         leased_at=now,
         expires_at=now + lease,
-        price_usd=project.human_price_usd,
+        price_usd=comparison.label_price(project),
     )
     # Two calls at once may choose the same comparison; the unique constraint keeps one of them.
     Assignment.objects.bulk_create([row], ignore_conflicts=True)

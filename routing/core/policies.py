@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
@@ -13,11 +13,9 @@ from routing.core.arrays import (
     BoolArray,
     Estimate,
     FloatArray,
-    IntArray,
     RoutingInputError,
     as_vector,
 )
-from routing.core.budget import Budget, affordable, knapsack_by_ratio
 from routing.core.mixes import mix_features, sample_mixes
 from routing.core.ppm import Ppm, RidgePpm, instance_gains
 
@@ -102,6 +100,8 @@ class Policy:
     is_random : bool
         Whether selection itself is random; utilities are then not divided by price, since
         that would favour cheap comparisons.
+    is_filled : bool
+        Whether the rest of a budget that the rule does not want is spent as well.
     """
 
     id: str
@@ -110,6 +110,7 @@ class Policy:
     needs: tuple[str, ...]
     rule: Rule
     is_random: bool = False
+    is_filled: bool = True
 
     def score(self, inputs: RoutingInputs, rng: np.random.Generator) -> FloatArray:
         """Return the utility of a human label per comparison; only positive ones are bought.
@@ -135,92 +136,6 @@ class Policy:
         if missing:
             raise RoutingInputError(f"Policy {self.id} needs {', '.join(missing)}; pass them.")
         return np.asarray(self.rule(inputs, rng), dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Routing:
-    """Hold frozen decisions, one entry per comparison.
-
-    Attributes
-    ----------
-    to_human : ndarray of bool, shape (n,)
-        Who labels: a human, or the judge alone.
-    utility : ndarray of float64, shape (n,)
-        Utility of the policy.
-    gain_mean, gain_low, gain_high : ndarray of float64, shape (n,)
-        Predicted gain in performance with a 95 % interval; NaN without a PPM.
-    propensity : ndarray of float64, shape (n,)
-        Probability that a human labels it. Exact for what the audit alone could pick; for
-        random policies exact when prices are equal.
-    is_audit : ndarray of bool, shape (n,)
-        Drawn uniformly at random for the audit, whatever the policy thinks.
-    """
-
-    to_human: BoolArray
-    utility: FloatArray
-    gain_mean: FloatArray
-    gain_low: FloatArray
-    gain_high: FloatArray
-    propensity: FloatArray
-    is_audit: BoolArray
-
-
-def route(
-    policy_id: str,
-    inputs: RoutingInputs,
-    budget: Budget,
-    rng: np.random.Generator,
-    *,
-    audit_share: float = 0.05,
-) -> Routing:
-    """Decide who labels each comparison under a budget.
-
-    Parameters
-    ----------
-    policy_id : str
-        Key of `POLICIES`.
-    inputs : RoutingInputs
-        What is known about the pool.
-    budget : Budget
-        Dollars, a count or a share; the audit is paid from it first and it is never exceeded.
-    rng : numpy.random.Generator
-        Draws the audit, breaks ties and drives random policies.
-    audit_share : float in [0, 1]
-        Share of all comparisons that humans label at random, which keeps estimates of the
-        judge's accuracy unbiased; fewer where the budget does not pay for it.
-
-    Returns
-    -------
-    Routing
-        Decisions.
-
-    Raises
-    ------
-    RoutingInputError
-        If the policy is unknown, an input is missing, or a share is out of range.
-    """
-    policy = get_policy(policy_id)
-    if not 0.0 <= audit_share <= 1.0:
-        raise RoutingInputError(f"audit_share is {audit_share}; pass a share in [0, 1].")
-    n = inputs.n_comparisons
-    cost, limit = _money(inputs, budget)
-    is_audit = _draw_audit(cost, limit, audit_share, rng)
-    utility = policy.score(replace(inputs, n_human_target=_target(cost, limit)), rng)
-    chosen = _choose(policy, utility, cost, limit, is_audit, rng)
-    audit_chance = float(is_audit.mean()) if n else 0.0
-    certain = chosen.astype(np.float64)
-    if policy.is_random and not is_audit.all():
-        certain[:] = chosen[~is_audit].mean()
-    gain = _gains(inputs)
-    return Routing(
-        to_human=chosen | is_audit,
-        utility=utility,
-        gain_mean=gain.mean,
-        gain_low=gain.low,
-        gain_high=gain.high,
-        propensity=certain + (1.0 - certain) * audit_chance,
-        is_audit=is_audit,
-    )
 
 
 def get_policy(policy_id: str) -> Policy:
@@ -262,70 +177,7 @@ def fallback_policy(inputs: RoutingInputs) -> str:
     return "random-v1" if inputs.p_disagree is None else "disagreement-v1"
 
 
-def _money(inputs: RoutingInputs, budget: Budget) -> tuple[FloatArray, float]:
-    """Return prices and the limit in one unit: dollars, or human labels."""
-    n = inputs.n_comparisons
-    count = budget.count(n)
-    if count is not None:
-        return np.ones(n), float(count)
-    if inputs.extra_cost_usd is None or budget.usd is None:
-        raise RoutingInputError("A budget in usd needs extra_cost_usd; pass it, or a count.")
-    return np.maximum(np.asarray(inputs.extra_cost_usd, dtype=np.float64), 0.0), budget.usd
-
-
-def _draw_audit(
-    cost: FloatArray, limit: float, share: float, rng: np.random.Generator
-) -> BoolArray:
-    drawn = rng.permutation(len(cost))[: round(share * len(cost))]
-    # Stop at the first that does not fit: skipping it would favour the cheap ones.
-    paid = np.cumsum(cost[drawn]) <= limit * (1.0 + 1e-9)
-    audit = np.zeros(len(cost), dtype=np.bool_)
-    audit[drawn[paid]] = True
-    return audit
-
-
-def _target(cost: FloatArray, limit: float) -> int:
-    """Return about how many comparisons the limit pays for."""
-    total = float(cost.sum())
-    share = 1.0 if total <= limit else limit / total
-    return round(share * len(cost))
-
-
-def _choose(
-    policy: Policy,
-    utility: FloatArray,
-    cost: FloatArray,
-    limit: float,
-    is_audit: BoolArray,
-    rng: np.random.Generator,
-) -> BoolArray:
-    """Return what the policy buys beside the audit.
-
-    The first pass ignores which comparisons the audit drew, so that being chosen does not
-    depend on the draw; what both want is paid once, and the second pass spends the rest.
-    """
-    # Many comparisons share all their tags; import order must not decide between them.
-    ties = rng.permutation(len(utility))
-    left = limit - float(cost[is_audit].sum())
-    chosen = _buy(policy, utility, cost, left, ties)
-    rest = np.where(chosen | is_audit, 0.0, utility)
-    left = limit - float(cost[chosen | is_audit].sum())
-    return chosen | _buy(policy, rest, cost, left, ties)
-
-
-def _buy(
-    policy: Policy, utility: FloatArray, cost: FloatArray, limit: float, ties: IntArray
-) -> BoolArray:
-    if not policy.is_random:
-        return knapsack_by_ratio(utility, cost, max(limit, 0.0), tie_break=ties)
-    order = np.argsort(-utility, kind="stable")
-    order = order[utility[order] > 0]
-    bought = np.zeros(len(utility), dtype=np.bool_)
-    bought[order[affordable(cost[order], max(limit, 0.0))]] = True
-    return bought
-
-
-def _gains(inputs: RoutingInputs) -> Estimate:
+def gains_of(inputs: RoutingInputs) -> Estimate:
     if inputs.ppm is None or inputs.tags is None:
         unknown = np.full(inputs.n_comparisons, np.nan)
         return Estimate(unknown, unknown, unknown)
@@ -370,11 +222,11 @@ def _influence(inputs: RoutingInputs, rng: np.random.Generator) -> FloatArray:
 
 
 def _ppm_topk(inputs: RoutingInputs, rng: np.random.Generator) -> FloatArray:
-    return _gains(inputs).mean
+    return gains_of(inputs).mean
 
 
 def _ppm_lower(inputs: RoutingInputs, rng: np.random.Generator) -> FloatArray:
-    gain = _gains(inputs)
+    gain = gains_of(inputs)
     return gain.mean - (gain.high - gain.mean) / _NORMAL_95
 
 
@@ -417,7 +269,7 @@ POLICIES: Final[Mapping[str, Policy]] = _registry(
         (),
         _all_human,
     ),
-    Policy("all_judge-v1", "All judge", "Nothing but the audit.", (), _all_judge),
+    Policy("all_judge-v1", "All judge", "Nothing but the audit.", (), _all_judge, is_filled=False),
     Policy(
         "uncertainty-v1",
         "Judge uncertainty",

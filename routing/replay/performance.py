@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from routing.core.arrays import FloatArray
 from routing.core.tags import UNKNOWN
 from routing.phrases import tag_phrase
 from routing.replay.pool import Pool
@@ -23,7 +24,7 @@ class _Split:
     """One study and the tags that speak loudest in it."""
 
     numbers: StudyNumbers
-    z: Any
+    t_value: FloatArray
 
 
 def ppm_report(
@@ -39,8 +40,7 @@ def ppm_report(
     for seed in range(_N_SPLITS):
         report(seed / _N_SPLITS, f"Study {seed + 1} of {_N_SPLITS}")
         numbers = run_study(part, n_mixes=settings.n_mixes, seed=seed, report=_silent)
-        sd = np.sqrt(np.maximum(np.diag(numbers.ppm.cov_)[: len(tag_names)], 1e-24))
-        splits.append(_Split(numbers, numbers.ppm.coef_[: len(tag_names)] / sd))
+        splits.append(_Split(numbers, numbers.effects.t_value))
     return _report(splits, tag_names)
 
 
@@ -70,8 +70,8 @@ def _report(splits: list[_Split], tag_names: tuple[str, ...]) -> dict[str, Any]:
     has_signal = 2 * n_signal > len(splits)
     # The reason shown is one of those that agree with the majority.
     reason = next(verdict.reason for verdict in verdicts if verdict.has_signal == has_signal)
-    z = np.median([split.z for split in splits], axis=0)
-    loudest = np.argsort(-np.abs(z), kind="stable")
+    t_value = np.median([split.t_value for split in splits], axis=0)
+    loudest = np.argsort(-t_value, kind="stable")
     return {
         "spearman": _median([v.spearman.estimate for v in validations]),
         "spearman_low": _median([v.spearman.low for v in validations]),
@@ -87,9 +87,13 @@ def _report(splits: list[_Split], tag_names: tuple[str, ...]) -> dict[str, Any]:
         "has_signal": has_signal,
         "reason": reason,
         "top_features": [
-            {"name": tag_names[k], "phrase": tag_phrase(tag_names[k]), "z": round(float(z[k]), 2)}
+            {
+                "name": tag_names[k],
+                "phrase": tag_phrase(tag_names[k]),
+                "t_value": round(float(t_value[k]), 2),
+            }
             for k in loudest
-            if not tag_names[k].endswith(f"={UNKNOWN}")
+            if t_value[k] > 0 and not tag_names[k].endswith(f"={UNKNOWN}")
         ][:_N_TOP],
     }
 

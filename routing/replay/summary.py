@@ -29,6 +29,7 @@ class Totals:
         self.sums = {name: np.zeros((n, n_cells)) for name in names}
         self.counts = {name: np.zeros((n, n_cells)) for name in names}
         self.human, self.extra_usd = np.zeros(n_cells), np.zeros(n_cells)
+        self.filled = np.zeros(n_cells)
         self.n_trials = 0
 
     def add(self, trial: Trial, cost: FloatArray) -> None:
@@ -37,6 +38,7 @@ class Totals:
         self._add("hit", trial.test_rows, trial.hit)
         self._add("fit", trial.test_rows, trial.log_likelihood)
         self.human += trial.to_human.mean(axis=0)
+        self.filled += trial.is_fill.mean(axis=0)
         self.extra_usd += cost @ trial.to_human
         self.n_trials += 1
 
@@ -158,6 +160,8 @@ def _entry(
         name: bootstrap.ratio(*totals.of(key, column)).entry() for name, key in _MEASURES.items()
     }
     entry["human_share"] = round(float(totals.human[column] / totals.n_trials), 4)
+    wanted = totals.human[column] - totals.filled[column]
+    entry["wanted_share"] = round(float(wanted / totals.n_trials), 4)
     for policy in _COMPARED_WITH:
         other = _column_of(cells, policy, cells[column])
         if other is not None and other != column:

@@ -8,7 +8,8 @@ import numpy as np
 from modeling.core.metrics import group_split
 from routing.core.arrays import BoolArray, FloatArray, IntArray
 from routing.core.budget import Budget
-from routing.core.policies import RoutingInputs, route
+from routing.core.policies import RoutingInputs
+from routing.core.spending import route
 from routing.replay.fitting import Learner, head_hits, head_log_likelihoods, train_on
 from routing.replay.pool import Pool, side_class
 from routing.replay.settings import NEEDS_PPM, POLICY_IDS, BudgetLevel, ReplaySettings
@@ -31,6 +32,7 @@ class Trial:
 
     label_right: FloatArray
     to_human: BoolArray
+    is_fill: BoolArray
     test_rows: IntArray
     log_likelihood: FloatArray
     hit: FloatArray
@@ -49,13 +51,15 @@ def run_trial(
     The labels of the test prompts reach neither the heads nor what the policies learnt.
     """
     rng = np.random.default_rng([seed, 2])
-    everywhere = routed(pool, cost, cells, settings, rng, seed)
+    everywhere, fill = routed(pool, cost, cells, settings, rng, seed)
     train_rows, test_rows = group_split(pool.prompt, [1 - TEST_SHARE, TEST_SHARE], rng)
     train, test = pool.take(train_rows), pool.take(test_rows)
-    heads = train_on(train, routed(train, cost[train_rows], cells, settings, rng, seed))
+    bought, _ = routed(train, cost[train_rows], cells, settings, rng, seed)
+    heads = train_on(train, bought)
     return Trial(
         label_right=_right(pool, everywhere).T,
         to_human=everywhere.T,
+        is_fill=fill.T,
         test_rows=test_rows,
         log_likelihood=head_log_likelihoods(heads, test),
         hit=head_hits(heads, test),
@@ -75,13 +79,17 @@ def routed(
     settings: ReplaySettings,
     rng: np.random.Generator,
     seed: int,
-) -> BoolArray:
-    """Who gets a human label, shape (cells, n): each fold is a new pool to the others' models."""
+) -> tuple[BoolArray, BoolArray]:
+    """Who gets a human label, and which of them only to spend the budget, both (cells, n).
+
+    Each fold is a new pool to the models of the others.
+    """
     groups = np.unique(pool.prompt, return_inverse=True)[1]
     fold = (rng.permutation(int(groups.max()) + 1) % _N_FOLDS)[groups]
     needs_ppm = any(cell.policy in NEEDS_PPM for cell in cells)
     learner = Learner(needs_ppm, settings.max_error, seed)
     human = np.zeros((len(cells), pool.n), dtype=np.bool_)
+    fill = human.copy()
     n_before = 0
     for number in range(_N_FOLDS):
         rows = np.flatnonzero(fold == number)
@@ -89,9 +97,9 @@ def routed(
         priced = replace(inputs, extra_cost_usd=cost[rows])
         part = _Part(n_before, len(rows), float(cost[rows].sum() / max(cost.sum(), 1e-12)))
         for place, cell in enumerate(cells):
-            human[place, rows] = _chosen(cell, priced, part, rng)
+            human[place, rows], fill[place, rows] = _chosen(cell, priced, part, rng)
         n_before += len(rows)
-    return human
+    return human, fill
 
 
 @dataclass(frozen=True)
@@ -111,11 +119,15 @@ class _Part:
         return Budget(n_human=ends[1] - ends[0])
 
 
-def _chosen(cell: Cell, inputs: RoutingInputs, part: _Part, rng: np.random.Generator) -> BoolArray:
+def _chosen(
+    cell: Cell, inputs: RoutingInputs, part: _Part, rng: np.random.Generator
+) -> tuple[BoolArray, BoolArray]:
     if cell.policy == "all_human":
-        return np.ones(inputs.n_comparisons, dtype=np.bool_)
+        everyone = np.ones(inputs.n_comparisons, dtype=np.bool_)
+        return everyone, ~everyone
     if cell.policy not in NEEDS_PPM:
         # Gains that nobody reads are not computed.
         inputs = replace(inputs, ppm=None)
     budget = part.budget(cell.budget)
-    return route(POLICY_IDS[cell.policy], inputs, budget, rng, audit_share=0.0).to_human
+    routing = route(POLICY_IDS[cell.policy], inputs, budget, rng, audit_share=0.0)
+    return routing.to_human, routing.is_fill

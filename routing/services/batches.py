@@ -31,7 +31,8 @@ MAX_HUMANS = 50
 # labels are open slots.
 _FOLLOW_SQL = """
 UPDATE annotate_comparison c
-SET wanted_labels = d.n_humans, open_slots = d.n_humans, skill = d.skill
+SET wanted_labels = d.n_humans, open_slots = d.n_humans, skill = d.skill,
+    human_price_usd = d.label_price_usd
 FROM routing_routingdecision d WHERE d.batch_id = %s AND d.comparison_id = c.id
 """
 
@@ -44,7 +45,7 @@ FROM routing_routingdecision d WHERE d.batch_id = %s AND d.comparison_id = c.id
 _RESTORE_SQL = """
 UPDATE annotate_comparison c
 SET wanted_labels = d.wanted_before, open_slots = LEAST(c.open_slots, d.wanted_before),
-    skill = d.skill_before
+    skill = d.skill_before, human_price_usd = d.label_price_before_usd
 FROM routing_routingdecision d
 WHERE d.batch_id = %s AND d.comparison_id = c.id AND c.id = ANY(%s)
 """
@@ -68,7 +69,8 @@ def routing_batch_start(
     """Queue a policy to be applied, or only planned, to what nobody has labelled.
 
     ``options``: ``max_error`` of the conformal policy, ``by_time`` to price people's labels by
-    reading time, ``n`` and ``is_stratified`` of a pilot.
+    reading time, ``stop_early`` to keep what the policy would not spend; ``n`` and
+    ``is_stratified`` of a pilot.
 
     Raises
     ------
@@ -223,6 +225,11 @@ def _sentence(batch: RoutingBatch) -> str:
         f"{counts['n_human']:,} comparisons {verb} to people ({counts['n_audit']:,} of them for "
         f"the audit), {counts['n_judge']:,} to the judge, for ${spent:,.2f}."
     )
+    if counts.get("n_fill"):
+        text += (
+            f" {counts['n_fill']:,} of them spend the rest of the budget: the policy itself would "
+            f"stop ${Decimal(counts['fill_usd']):,.2f} earlier."
+        )
     if counts["is_capped"]:
         text += " The project's own budget allows no more."
     return text
@@ -291,7 +298,10 @@ def _check_money(batch: RoutingBatch, plan: "Plan", kept: list[int]) -> None:
 
 def _counts_of(plan: "Plan", kept: list[int]) -> dict[str, Any]:
     human = [row for row in kept if plan.routing.to_human[row]]
+    fill = [row for row in human if plan.routing.is_fill[row]]
     return {
+        "n_fill": len(fill),
+        "fill_usd": str(sum((plan.price_usd(row) for row in fill), Decimal(0))),
         "n_human": len(human),
         "n_judge": len(kept) - len(human),
         "n_audit": sum(bool(plan.routing.is_audit[row]) for row in human),

@@ -51,6 +51,7 @@ def study_inputs(study: RoutingStudy, *, report: Callable[[float, str], None]) -
         project=study.project,
         judge=study.judge,
         comparison_ids=comparison_ids,
+        encoder=study.parameters["encoder"],
         progress=lambda share, text: report(0.6 + 0.4 * share, text),
     )
     bins = FrozenBins().fit(table.statistics, table.names)

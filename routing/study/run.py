@@ -10,10 +10,12 @@ from routing.choices import NEEDS_PPM
 from routing.core.arrays import BoolArray, Float32Array, Interval
 from routing.core.budget import Budget, Frontier, frontier
 from routing.core.deferral import DisagreementModel
+from routing.core.effects import TagEffects, tag_effects
 from routing.core.mixes import mix_features, sample_mixes
-from routing.core.policies import RoutingInputs, route
+from routing.core.policies import RoutingInputs
 from routing.core.ppm import RidgePpm, instance_gains
 from routing.core.ppm_baselines import HyperReferencePpm
+from routing.core.spending import route
 from routing.core.validation import (
     PpmValidation,
     SignalVerdict,
@@ -57,6 +59,7 @@ class StudyNumbers:
     """Everything a study found out, still as arrays."""
 
     ppm: RidgePpm
+    effects: TagEffects
     reference: HyperReferencePpm
     validation: PpmValidation
     b_only_rmse_pp: float
@@ -97,6 +100,7 @@ def run_study(part: Part, *, n_mixes: int, seed: int, report: Report) -> StudyNu
     points = _measured_points(train, test, ppm, prior, rng)
     return StudyNumbers(
         ppm=ppm,
+        effects=tag_effects(shares, b, performance),
         reference=HyperReferencePpm(train.tags.sum(axis=0)).fit(shares, b, performance),
         validation=validation,
         b_only_rmse_pp=plain.rmse_pp,

@@ -7,8 +7,9 @@ import numpy as np
 
 from annotate.errors import NotReady
 from modeling.core.metrics import Interval
+from routing.core.effects import TagEffects
 from routing.core.features import FrozenBins
-from routing.core.ppm import RidgePpm, normal_estimate
+from routing.core.ppm import RidgePpm
 from routing.core.ppm_baselines import HyperReferencePpm
 from routing.core.tags import TagMatrix
 from routing.study.run import Point, StudyNumbers
@@ -83,7 +84,7 @@ def result_to_dict(numbers: StudyNumbers, tags: TagMatrix) -> dict[str, Any]:
             "reason": numbers.verdict.reason,
         },
         "frontier": _frontier_to_dict(numbers),
-        "tags": _tag_effects(numbers.ppm, tags),
+        "tags": _tag_effects(numbers.effects, tags),
         "measured": [_point_to_dict(point) for point in numbers.points],
     }
 
@@ -97,22 +98,21 @@ def _frontier_to_dict(numbers: StudyNumbers) -> dict[str, Any]:
     return points | {"covariance": [[float(f"{v:.6g}") for v in row] for row in covariance]}
 
 
-def _tag_effects(ppm: RidgePpm, tags: TagMatrix) -> list[dict[str, Any]]:
+def _tag_effects(effects: TagEffects, tags: TagMatrix) -> list[dict[str, Any]]:
     """Effect in points of giving people every comparison of a tag, strongest evidence first."""
-    n_tags = len(tags.names)
-    sd = np.sqrt(np.diag(ppm.cov_)[:n_tags])
-    effect = normal_estimate(100.0 * ppm.coef_[:n_tags], 100.0 * sd, 0.95)
-    order = np.argsort(-np.abs(ppm.coef_[:n_tags]) / np.maximum(sd, 1e-12), kind="stable")
+    order = np.argsort(-np.abs(effects.t_value), kind="stable")
     support = tags.matrix.sum(axis=0)
     return [
         {
             "name": tags.names[k],
-            "effect_pp": round(float(effect.mean[k]), 4),
-            "low": round(float(effect.low[k]), 4),
-            "high": round(float(effect.high[k]), 4),
+            "effect_pp": round(100 * float(effects.effect[k]), 4),
+            "low": round(100 * float(effects.low[k]), 4),
+            "high": round(100 * float(effects.high[k]), 4),
             "support": int(support[k]),
         }
         for k in order
+        # A tag that goes the same way in every mix has no effect that could be told.
+        if np.isfinite(effects.low[k])
     ]
 
 

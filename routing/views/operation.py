@@ -15,14 +15,14 @@ from modeling.services.jobs import job_cancel
 from routing.access import get_arm_for, get_tagging_for
 from routing.forms import ArmForm, PilotForm, TaggingForm
 from routing.models import RoutingStudy
-from routing.reports import audit_report, drift_alarms, next_dollars
+from routing.next_dollars import next_dollars_of
+from routing.reports import audit_report, drift_alarms
 from routing.selectors import Pool, active_batch, judges_of, latest_done_study, pilot_of
 from routing.services.arms import arm_create, arm_delete
 from routing.services.pilots import RECOMMENDED, routing_pilot_start
 from routing.services.tagging import tagging_run_start
 from routing.views.jobs import job_partial
-
-NEXT_USD = 100.0
+from routing.weighted_audit import pool_contradictions
 
 
 def operation_context(
@@ -37,14 +37,16 @@ def operation_context(
     pilot = pilot_of(project=project, judge=judge)
     missing = max(RECOMMENDED - pilot.n_comparisons, 0)
     audit = audit_report(project=project, judge=judge)
+    batch = active_batch(project=project)
     return {
         "pilot_form": PilotForm(initial={"n": min(missing or RECOMMENDED, pool.n_comparisons)}),
         "pilot_recommended": RECOMMENDED,
         "pilot_missing": missing,
         "pilot_price_usd": (pool.human_price_usd + pool.judge_price_usd) * missing,
         "audit": audit,
-        "alarms": drift_alarms(study=study, batch=active_batch(project=project), audit=audit),
-        "next": _next(study, pool, _worth(request)),
+        "alarms": drift_alarms(study=study, batch=batch, audit=audit),
+        "next": study and next_dollars_of(study=study, pool=pool, worth_pp=_worth(request)),
+        "pool_share": batch and pool_contradictions(batch=batch, judge=judge),
         "arms": project.routing_arms.all(),
         "arm_form": ArmForm(),
         "tagging_form": TaggingForm(project=project),
@@ -58,26 +60,6 @@ def _worth(request: HttpRequest) -> float:
         return max(float(request.GET.get("worth", "0")), 0.0)
     except ValueError:
         return 0.0
-
-
-def _next(study: RoutingStudy | None, pool: Pool, worth_pp: float) -> Any:
-    """What $100 buy beyond what was routed already."""
-    price = float(pool.extra_usd())
-    if study is None or not pool.n_comparisons or not price:
-        return None
-    share = _routed_share(study)
-    step = NEXT_USD / price / pool.n_comparisons
-    return next_dollars(
-        study.result["frontier"], share=share, step_share=step, usd=NEXT_USD, worth_pp=worth_pp
-    )
-
-
-def _routed_share(study: RoutingStudy) -> float:
-    batch = active_batch(project=study.project)
-    if batch is None:
-        return 0.0
-    n_human, n_judge = batch.summary.get("n_human", 0), batch.summary.get("n_judge", 0)
-    return float(n_human / (n_human + n_judge)) if n_human + n_judge else 0.0
 
 
 @require_POST

@@ -164,6 +164,7 @@ def test_experts_get_what_is_worth_their_price(small: Project, study: RoutingStu
     assert set(experts.values_list("skill", "metadata__topic", "open_slots")) == {("law", "law", 1)}
     # The coin-flip judge of law is right half the time: an expert adds .49 for $2, one person .4.
     assert sum(d.price_usd for d in batch.decisions.all()) == Decimal("20")
+    assert set(experts.values_list("human_price_usd", flat=True)) == {Decimal("2")}
     assert routing_undo(batch=batch, user=None) == 20
     assert set(Comparison.objects.filter(project=small).values_list("skill", flat=True)) == {""}
 
@@ -193,12 +194,23 @@ def test_a_group_needs_a_name_of_its_own_and_a_use(small: Project) -> None:
 def test_policies_on_what_a_study_kept(
     small: Project, study: RoutingStudy, policy: str, n_human: int
 ) -> None:
-    batch = applied(small, study, policy, "100", options={"max_error": 0.02})
+    batch = applied(small, study, policy, "100", options={"max_error": 0.02, "stop_early": True})
     assert batch.summary["n_human"] == n_human
     law = batch.decisions.filter(comparison__metadata__topic="law").first()
     assert law is not None
     assert law.reason.startswith("A person would differ from the judge")
     assert "with 50 % probability" in law.reason
+
+
+def test_a_batch_says_where_its_policy_would_have_stopped(
+    small: Project, study: RoutingStudy
+) -> None:
+    batch = applied(small, study, "conformal-v1", "100", options={"max_error": 0.02})
+    assert (batch.summary["n_human"], batch.summary["n_fill"]) == (20, 10)
+    assert "10 of them spend the rest of the budget" in batch.message
+    assert "would stop $5.00 earlier" in batch.message
+    filled = batch.decisions.filter(reason__contains="spends the rest of the budget")
+    assert filled.count() == 10
 
 
 def test_a_study_of_an_older_version_asks_for_a_new_one(

@@ -12,10 +12,10 @@ from routing.core.policies import (
     RoutingInputs,
     fallback_policy,
     get_policy,
-    route,
 )
 from routing.core.ppm import RidgePpm, instance_gains
 from routing.core.ppm_baselines import HyperReferencePpm
+from routing.core.spending import route
 
 N = 240
 ALL = sorted(POLICIES)
@@ -177,7 +177,12 @@ def test_conformal_deferral_sends_only_what_is_above_the_threshold(
     inputs: RoutingInputs,
 ) -> None:
     routing = route(
-        "conformal-v1", inputs, Budget(human_share=1.0), np.random.default_rng(0), audit_share=0.0
+        "conformal-v1",
+        inputs,
+        Budget(human_share=1.0),
+        np.random.default_rng(0),
+        audit_share=0.0,
+        fill=False,
     )
     assert inputs.p_disagree is not None
     np.testing.assert_array_equal(routing.to_human, inputs.p_disagree > 0.6)
@@ -191,14 +196,52 @@ def test_a_judge_without_a_verdict_is_the_most_uncertain() -> None:
     assert routing.to_human.tolist() == [False, True, False]
 
 
-def test_negative_gains_stay_with_the_judge_even_if_the_budget_allows_more(
-    inputs: RoutingInputs,
-) -> None:
+def test_a_policy_may_stop_where_it_expects_no_gain(inputs: RoutingInputs) -> None:
     routing = route(
-        "influence-v1", inputs, Budget(human_share=1.0), np.random.default_rng(0), audit_share=0.0
+        "influence-v1",
+        inputs,
+        Budget(human_share=1.0),
+        np.random.default_rng(0),
+        audit_share=0.0,
+        fill=False,
     )
     assert inputs.influence is not None
     np.testing.assert_array_equal(routing.to_human, inputs.influence > 0)
+    assert not routing.is_fill.any()
+
+
+@pytest.mark.parametrize("policy_id", ["conformal-v1", "influence-v1", "ppm_topk-v1"])
+def test_the_rest_of_the_budget_goes_where_people_would_differ(
+    policy_id: str, inputs: RoutingInputs
+) -> None:
+    budget, rng = Budget(n_human=200), np.random.default_rng
+    stopped = route(policy_id, inputs, budget, rng(0), audit_share=0.0, fill=False)
+    spent = route(policy_id, inputs, budget, rng(0), audit_share=0.0)
+    assert stopped.to_human.sum() < spent.to_human.sum() == 200
+    np.testing.assert_array_equal(spent.is_fill, spent.to_human & ~stopped.to_human)
+    assert inputs.p_disagree is not None
+    kept = inputs.p_disagree[~spent.to_human]
+    assert inputs.p_disagree[spent.is_fill].min() >= kept.max()
+    assert (spent.propensity[spent.is_fill] == 1.0).all()
+
+
+def test_without_a_model_of_disagreement_the_rest_is_drawn_by_lot(inputs: RoutingInputs) -> None:
+    plain = replace(inputs, p_disagree=None)
+    routing = route(
+        "influence-v1", plain, Budget(n_human=200), np.random.default_rng(0), audit_share=0.0
+    )
+    assert inputs.influence is not None
+    n_wanted = int((inputs.influence > 0).sum())
+    assert routing.is_fill.sum() == 200 - n_wanted
+    # Everything that the policy did not want had the same chance.
+    expected = (200 - n_wanted) / (N - n_wanted)
+    np.testing.assert_allclose(routing.propensity[inputs.influence <= 0], expected)
+
+
+@pytest.mark.parametrize("policy_id", ["all_judge-v1", "random-v1"])
+def test_some_policies_have_no_rest_to_spend(policy_id: str, inputs: RoutingInputs) -> None:
+    routing = route(policy_id, inputs, Budget(usd=60.0), np.random.default_rng(0))
+    assert not routing.is_fill.any()
 
 
 def test_equal_utilities_are_not_settled_by_the_order_of_import() -> None:

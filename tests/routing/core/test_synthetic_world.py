@@ -16,9 +16,10 @@ from routing.core.influence import (
 )
 from routing.core.mixes import mix_features, sample_mixes
 from routing.core.performance import category_mean, pairwise_performance
-from routing.core.policies import RoutingInputs, route
+from routing.core.policies import RoutingInputs
 from routing.core.ppm import RidgePpm
 from routing.core.ppm_baselines import HyperReferencePpm
+from routing.core.spending import route
 from routing.core.validation import cross_validate, has_signal
 
 N, N_DEV, N_TEST, D, N_TAGS = 6000, 2000, 4000, 64, 40
