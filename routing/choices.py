@@ -71,4 +71,17 @@ MEMBERS_POSTERIOR = "members"
 ROUND_POSTERIORS: dict[str, str] = {
     LAPLACE_POSTERIOR: POSTERIORS[LAPLACE_POSTERIOR],
     MEMBERS_POSTERIOR: "Members of the newest reward model",
+    BOOTSTRAP_POSTERIOR: POSTERIORS[BOOTSTRAP_POSTERIOR],
+    MLP_POSTERIOR: POSTERIORS[MLP_POSTERIOR],
 }
+
+WHOLE, INFORMATION_PAIR = "", "information"
+PAIR_RULES: dict[str, str] = {
+    INFORMATION_PAIR: "The pair whose label tells most",
+    "double_thompson": "Two that may both be best (double Thompson)",
+    "double_reversed_thompson": "One that may be best, one that may be worst",
+    "delta_ucb": "The pair that may be farthest apart",
+    "random": "Two at random",
+}
+PAIR_CHOICES = {WHOLE: "Ask for all of them at once"} | PAIR_RULES
+PAIR_HELP = "Which two of a comparison's many responses to ask about; empty asks about all at once."

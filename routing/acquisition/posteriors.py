@@ -45,21 +45,24 @@ class Belief:
     """A posterior: normal over the last layer, or the members of an ensemble."""
 
     gaussian: GaussianPosterior | None
-    members: Callable[[Sides], FloatArray] | None
+    rewards: Callable[[FloatArray], FloatArray] | None
     logit_scale: float | None = None
 
     def predict_proba(self, sides: Sides) -> FloatArray:
         """P(first preferred) of each comparison, averaged over what is not known."""
         if self.gaussian is not None:
             return self.gaussian.predict_proba(sides.differences)
-        assert self.members is not None
         return np.asarray(expit(self.members(sides)).mean(axis=0))
+
+    def members(self, sides: Sides) -> FloatArray:
+        """Logit of each comparison by each member of an ensemble."""
+        assert self.rewards is not None
+        return self.rewards(sides.first) - self.rewards(sides.second)
 
     def columns(self, candidates: Sides, labelled: Sides, targets: Sides) -> dict[str, Any]:
         """What ``AcquisitionInputs`` holds of the posterior."""
         if self.gaussian is not None:
             return {"posterior": self.gaussian}
-        assert self.members is not None
         return {
             "logits": self.members(candidates),
             "labelled_logits": self.members(labelled),
@@ -87,7 +90,7 @@ def belief_of(
         )
         return Belief(gaussian_of(fitted), None, fitted.logit_scale)
     ensemble = _ensemble(kind).fit(_pairwise(labelled), rng)
-    return Belief(None, lambda sides: _logits(ensemble, sides))
+    return Belief(None, lambda rows: _rewards(ensemble, rows))
 
 
 def gaussian_of(fitted: AnchoredFit) -> GaussianPosterior:
@@ -122,5 +125,6 @@ def _ensemble(kind: str) -> BradleyTerryEnsemble | MlpEnsemble:
     )
 
 
-def _logits(ensemble: RewardEnsemble, sides: Sides) -> FloatArray:
-    return ensemble.logits(sides.first.astype(np.float32), sides.second.astype(np.float32))
+def _rewards(ensemble: RewardEnsemble, features: FloatArray) -> FloatArray:
+    every = ensemble.rewards(features.astype(np.float32)).astype(np.float64)
+    return np.asarray(every / ensemble.temperature_)
