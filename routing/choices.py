@@ -51,7 +51,7 @@ STRATEGIES: dict[str, str] = {
     "margin-v1": "Smallest margin",
     "bald-v1": "BALD: what members disagree about",
     "power_bald-v1": "PowerBALD: BALD with chance",
-    "k_center-v1": "k-center: cover the differences",
+    "k_center-v1": "k-center: cover the prompts",
     "d_optimal-v1": "D-optimal design",
     "badge-v1": "BADGE",
     "epig-v1": "EPIG: what would change predictions elsewhere",
