@@ -46,6 +46,7 @@ STRATEGIES: dict[str, str] = {
     BAL_PM_STRATEGY: "BAL-PM: what members disagree about, spread over prompts",
     RANDOM_STRATEGY: "Random",
     "epig_direction-v1": "EPIG by direction: what lowers the loss elsewhere, blind to outliers",
+    "epig_early-v1": "EPIG by direction, at random once 40 % of the pool is labelled",
     "epig_linear-v1": "EPIG, last layer: what lowers the loss elsewhere",
     "entropy-v1": "Predictive entropy",
     "margin-v1": "Smallest margin",
@@ -63,7 +64,7 @@ STRATEGY_NAMES = list(STRATEGIES)
 LAPLACE_POSTERIOR, BOOTSTRAP_POSTERIOR, MLP_POSTERIOR = "laplace", "bootstrap", "mlp"
 POSTERIORS: dict[str, str] = {
     LAPLACE_POSTERIOR: "Last-layer Laplace, prior chosen on held-out prompts",
-    BOOTSTRAP_POSTERIOR: "Bootstrap of linear heads",
+    BOOTSTRAP_POSTERIOR: "Bootstrap of linear heads under the same prior",
     MLP_POSTERIOR: "Neural heads with distinct seeds",
 }
 
