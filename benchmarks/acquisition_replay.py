@@ -22,6 +22,7 @@ import django  # noqa: E402  (a script finds its package itself)
 django.setup()
 
 from benchmarks._replay_chart import replay_chart  # noqa: E402
+from benchmarks._replay_table import replay_table  # noqa: E402
 from modeling.encoder_names import MINILM, TFIDF, encoder_is_installed  # noqa: E402
 from routing.acquisition.recorded import recorded_pairs  # noqa: E402
 from routing.acquisition.replay import ReplaySettings, replay  # noqa: E402
@@ -29,11 +30,11 @@ from routing.acquisition.replay_report import report_of  # noqa: E402
 from routing.choices import STRATEGIES  # noqa: E402
 
 DATA = Path(os.environ.get("TANDEM_DATA") or ROOT.parent / "shared/data")
-# File, batch and initial set, rounds, paired seeds.
+# File, initial set, batch, rounds, paired seeds.
 SETS = {
-    "pandalm": ("pandalm.jsonl", 20, 20, 30),
-    "hh_harmless": ("restricted/hh_harmless.jsonl", 50, 12, 40),
-    "mt_bench": ("mt_bench_dev.jsonl", 20, 14, 30),
+    "pandalm": ("pandalm.jsonl", 20, 10, 40, 30),
+    "hh_harmless": ("restricted/hh_harmless.jsonl", 50, 25, 24, 40),
+    "mt_bench": ("mt_bench_dev.jsonl", 20, 10, 28, 30),
 }
 # Its information is bounded by the logarithm of the number of draws: for small batches only.
 LEFT_OUT = ("batch_bald-v1",)
@@ -41,7 +42,7 @@ LEFT_OUT = ("batch_bald-v1",)
 
 def run(name: str, *, quick: bool) -> dict[str, Any]:
     """Replay one set."""
-    file, batch, rounds, seeds = SETS[name]
+    file, initial, batch, rounds, seeds = SETS[name]
     started = time.monotonic()
     encoder = TFIDF if quick or not encoder_is_installed(MINILM) else MINILM
     pairs = recorded_pairs(DATA / file, encoder=encoder)
@@ -49,26 +50,13 @@ def run(name: str, *, quick: bool) -> dict[str, Any]:
     settings = ReplaySettings(
         strategies=("epig_direction-v1", "bald-v1") if quick else strategies,
         batch_size=batch,
-        initial=batch,
+        initial=initial,
         rounds=4 if quick else rounds,
         seeds=3 if quick else seeds,
     )
     curves = replay(pairs, settings)
     result = report_of(pairs, settings, curves, seconds=time.monotonic() - started)
     return {"encoder": encoder, **result}
-
-
-def show(name: str, result: dict[str, Any]) -> None:
-    """Print one row per strategy."""
-    print(f"{name}: {result['n_pairs']} pairs, {result['n_prompts']} prompts")
-    for strategy, lead in result["lead_over_random"].items():
-        ratio = result["labels_to_match_random"][strategy]["at_50"]
-        gain = lead["log_likelihood"]
-        print(
-            f"  {strategy:20} lead {gain['mean']:+.4f} [{gain['low']:+.4f}, {gain['high']:+.4f}] "
-            f"nats; labels to random's half-way loss {ratio['ratio']} "
-            f"[{ratio['low']}, {ratio['high']}]"
-        )
 
 
 def main() -> None:
@@ -86,7 +74,7 @@ def main() -> None:
     results = {}
     for name in arguments.set or list(SETS):
         results[name] = run(name, quick=arguments.quick)
-        show(name, results[name])
+        print(replay_table(name, results[name]), flush=True)
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")
     if arguments.chart:
         arguments.chart.write_text(replay_chart(results))

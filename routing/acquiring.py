@@ -4,29 +4,34 @@ Workers import this module; pages and API do not, because it loads numpy.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from annotate.models import Assignment, Comparison, Preference, Project, Prompt
-from modeling.artifacts import LoadedRewardModel, artifact_load
+from annotate.services.splitting import asked_pairs
+from modeling.artifacts import artifact_load
 from modeling.encoder_names import TFIDF
-from modeling.tables import LabelTable, prompt_embeddings
+from modeling.tables import prompt_embeddings
+from routing.acquisition.candidate_columns import (
+    AskedPairs,
+    PairLayout,
+    inputs_of,
+    pair_rows,
+    uncertainty_of,
+)
 from routing.acquisition.graph_cache import project_graph
-from routing.acquisition.posteriors import belief_of
 from routing.acquisition.project_labels import ProjectLabels, project_labels
 from routing.acquisition.prompt_map import prompt_map
 from routing.acquisition.streams import streams_report
-from routing.choices import LAPLACE_POSTERIOR, RANDOM_STRATEGY
+from routing.choices import INFORMATION_PAIR, RANDOM_STRATEGY
 from routing.core.acquisition import STRATEGIES, AcquisitionInputs, Selection, compose_batch
-from routing.core.acquisition.bald import (
-    gaussian_mutual_information,
-    label_information,
-    mutual_information,
-)
+from routing.core.acquisition.bal_pm import CALIBRATE_FROM, calibrate_beta
+from routing.core.acquisition.bald import label_information
 from routing.core.acquisition.coverage import near_duplicates
 from routing.core.acquisition.neighbours import PromptGraph, ball_counts, unique_prompt_codes
+from routing.core.acquisition.pairs import Pair, choose_pair
 from routing.core.arrays import Float32Array, FloatArray, IntArray
 from routing.models import AcquisitionPick, AcquisitionRound
 from routing.selectors import candidates_of
@@ -35,7 +40,6 @@ Report = Callable[[float, str], None]
 
 EARLY_ROUNDS = 3
 EARLY_RANDOM_SHARE = 0.25
-_N_TARGETS = 500
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,33 @@ class Candidates:
     """Open comparisons that nobody has labelled, with the prompts they belong to."""
 
     comparison_ids: IntArray
+    n_responses: IntArray
     prompt: IntArray
     acquired_count: IntArray
     prompt_rows: IntArray
     pending_ids: IntArray
+    asked: AskedPairs
+
+
+@dataclass(frozen=True)
+class Known:
+    """What labels and reward model say: columns of the candidates, the pair of each, the gate."""
+
+    columns: dict[str, Any]
+    pairs: list[Pair]
+    streams: dict[str, Any]
+    n_labels: int
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The chosen comparisons in the order of the queue."""
+    """The chosen comparisons in the order of the queue.
+
+    ``pairs`` holds the places of the two responses to ask about, of comparisons with more.
+    """
 
     comparison_ids: IntArray
+    pairs: dict[int, Pair]
     selection: Selection
     order: IntArray
     uncertainty: FloatArray | None
@@ -65,19 +85,21 @@ def choose_batch(row: AcquisitionRound, *, report: Report) -> Batch:
     """Choose what to label next; nothing is written."""
     rng = np.random.default_rng(row.seed)
     report(0.05, "Reading candidates")
-    candidates = _candidates(row.project)
+    candidates = _candidates(row)
     strategy, why = _strategy_of(row)
     report(0.1, "Reading the neighbourhood of every prompt")
     graph, embeddings = _prompt_graph(row, candidates, report)
     report(0.4, "Asking what the labels leave open")
-    known, streams = _known(row, candidates, rng, report)
+    known = _known(row, candidates, rng, report)
     inputs = _inputs(candidates, known, graph, embeddings)
+    inputs = replace(inputs, beta=beta_of(row, inputs, known.n_labels if known else 0))
     report(0.8, "Choosing")
     share = effective_random_share(row)
     selection = compose_batch(STRATEGIES[strategy], inputs, row.batch_size, rng, random_share=share)
     uncertainty = label_information(inputs) if known else None
     return Batch(
         comparison_ids=candidates.comparison_ids[selection.indices],
+        pairs=_pairs_of(selection, candidates, known, rng) if row.pair_rule else {},
         selection=selection,
         order=_queue_order(selection, rng),
         uncertainty=None if uncertainty is None else uncertainty[selection.indices],
@@ -86,7 +108,9 @@ def choose_batch(row: AcquisitionRound, *, report: Report) -> Batch:
             "sentence": why,
             "warnings": list(selection.warnings),
             "random_share": share,
-            "streams": streams,
+            "beta": inputs.beta,
+            "beta_is_frozen": bool(known and known.n_labels >= CALIBRATE_FROM),
+            "streams": known.streams if known else {},
             **_figures(selection, candidates, graph, embeddings, uncertainty),
         },
         map=prompt_map(
@@ -111,17 +135,56 @@ def _strategy_of(row: AcquisitionRound) -> tuple[str, str]:
 
 def _known(
     row: AcquisitionRound, candidates: Candidates, rng: np.random.Generator, report: Report
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> Known | None:
     """What labels and reward model say about the candidates, and whether strategies have paid."""
     if row.reward_model is None:
-        return {}, {}
+        return None
     loaded = artifact_load(row.reward_model)
     labels = project_labels(
         project=row.project, encoder=row.reward_model.encoder, pipeline=loaded.pipeline
     )
-    columns = _model_columns(labels, candidates, loaded, row)
+    fitted, chosen = (np.random.default_rng([row.seed, purpose]) for purpose in range(2))
+    pending = _pending_rows(labels, candidates)
+    known = uncertainty_of(labels, loaded, kind=row.posterior, pending=pending, rng=fitted)
+    rule = row.pair_rule or INFORMATION_PAIR
+    ids = candidates.comparison_ids
+    rows = pair_rows(labels, known, ids, rule=rule, asked=candidates.asked, rng=chosen)
+    layout = PairLayout.of(labels.table)
+    pairs = [layout.pair(*place) for place in zip(ids.tolist(), rows.tolist(), strict=True)]
     report(0.6, "Comparing the strategy with random labels")
-    return columns, streams_report(labels, rng.spawn(1)[0])
+    streams = streams_report(labels, rng.spawn(1)[0])
+    n_labels = int((labels.weight > 0).sum())
+    return Known(inputs_of(labels, known, rows), pairs, streams, n_labels)
+
+
+def _pairs_of(
+    selection: Selection, candidates: Candidates, known: Known | None, rng: np.random.Generator
+) -> dict[int, Pair]:
+    """The two responses to ask about, of picks with more; those of random picks are random too."""
+    found = {}
+    for index, is_random in zip(selection.indices.tolist(), selection.is_random, strict=True):
+        comparison, n = int(candidates.comparison_ids[index]), int(candidates.n_responses[index])
+        if n == 2:
+            continue
+        if known and not is_random:
+            found[comparison] = known.pairs[index]
+            continue
+        asked = candidates.asked.get(comparison, ())
+        found[comparison] = choose_pair("random", np.zeros((1, n)), rng, asked=asked)
+    return found
+
+
+def beta_of(row: AcquisitionRound, inputs: AcquisitionInputs, n_labels: int) -> float:
+    """Weight of BAL-PM's prompt entropy: set once there are labels enough, then kept.
+
+    Another posterior has information on another scale, and is calibrated anew.
+    """
+    earlier = AcquisitionRound.objects.filter(project=row.project, number__lt=row.number)
+    frozen = earlier.filter(posterior=row.posterior, report__beta_is_frozen=True)
+    last = frozen.order_by("-number").first()
+    if last is not None:
+        return float(last.report["beta"])
+    return calibrate_beta(inputs) if n_labels >= CALIBRATE_FROM else inputs.beta
 
 
 def effective_random_share(row: AcquisitionRound) -> float:
@@ -133,18 +196,21 @@ def effective_random_share(row: AcquisitionRound) -> float:
     )
 
 
-def _candidates(project: Project) -> Candidates:
+def _candidates(row: AcquisitionRound) -> Candidates:
+    project = row.project
     prompts = Prompt.objects.filter(project=project).order_by("pk")
     texts = {prompt.pk: prompt.text for prompt in prompts.iterator(chunk_size=5_000)}
     codes = unique_prompt_codes(list(texts.values()))
     code_of = dict(zip(texts, codes.tolist(), strict=True))
-    found = candidates_of(project=project).order_by("pk").values_list("pk", "prompt_id")
-    rows = np.array(list(found.iterator()), dtype=np.int64).reshape(-1, 2)
+    found = candidates_of(project=project, by_pairs=bool(row.pair_rule)).order_by("pk")
+    columns = found.values_list("pk", "prompt_id", "n_responses")
+    rows = np.array(list(columns.iterator()), dtype=np.int64).reshape(-1, 3)
     n_codes = int(codes.max()) + 1 if len(codes) else 0
     taken = _taken(project)
     acquired = [code_of[prompt] for prompt in _prompts_of(project, taken)]
     return Candidates(
         comparison_ids=rows[:, 0],
+        n_responses=rows[:, 2],
         prompt=np.array([code_of[p] for p in rows[:, 1].tolist()], dtype=np.int64),
         acquired_count=np.bincount(np.array(acquired, dtype=np.int64), minlength=n_codes).astype(
             np.int64
@@ -152,7 +218,13 @@ def _candidates(project: Project) -> Candidates:
         # The first prompt of each code speaks for all of them.
         prompt_rows=np.unique(codes, return_index=True)[1],
         pending_ids=np.array(sorted(taken), dtype=np.int64),
+        asked=_asked(project) if row.pair_rule else {},
     )
+
+
+def _asked(project: Project) -> AskedPairs:
+    picks = AcquisitionPick.objects.filter(round__project=project, parent__isnull=False)
+    return asked_pairs(children=dict(picks.values_list("comparison_id", "parent_id")))
 
 
 def _taken(project: Project) -> set[int]:
@@ -186,7 +258,7 @@ def _prompt_graph(
 
 
 def _inputs(
-    candidates: Candidates, known: dict[str, Any], graph: PromptGraph, embeddings: Float32Array
+    candidates: Candidates, known: Known | None, graph: PromptGraph, embeddings: Float32Array
 ) -> AcquisitionInputs:
     return AcquisitionInputs(
         n_candidates=len(candidates.comparison_ids),
@@ -194,63 +266,14 @@ def _inputs(
         acquired_count=candidates.acquired_count,
         prompt_graph=graph,
         prompt_embeddings=embeddings,
-        **known,
+        **(known.columns if known else {}),
     )
-
-
-def _model_columns(
-    labels: ProjectLabels, candidates: Candidates, loaded: LoadedRewardModel, row: AcquisitionRound
-) -> dict[str, Any]:
-    """What is known about the candidates' labels; of a ranking, the pair that would tell most."""
-    every = np.arange(labels.table.n_pairs)
-    train = np.flatnonzero(labels.weight > 0)
-    pending = _pending_rows(labels, candidates)
-    if row.posterior == LAPLACE_POSTERIOR and len(train):
-        belief = belief_of(
-            labels.labelled(train),
-            typical_square=labels.typical_square,
-            rng=np.random.default_rng(row.seed),
-        )
-        assert belief.gaussian is not None
-        posterior = belief.gaussian.with_pending(labels.sides.take(pending).differences)
-        information = gaussian_mutual_information(*posterior.moments(labels.sides.differences))
-        columns: dict[str, Any] = {"posterior": posterior}
-        known = np.concatenate([train, pending])
-        weight = np.concatenate([np.minimum(labels.weight[train], 1.0), np.ones(len(pending))])
-        columns |= {"labelled_weight": weight}
-    else:
-        logits = _member_logits(labels, loaded)
-        information = mutual_information(logits)
-        known = np.flatnonzero(labels.has_human)
-        columns = {"labelled_logits": logits[:, known]}
-    rows = _pair_of_candidate(labels.table, candidates.comparison_ids, information)
-    targets = every[:: max(1, len(every) // _N_TARGETS)]
-    if "posterior" not in columns:
-        columns |= {"logits": logits[:, rows], "target_logits": logits[:, targets]}
-    return columns | {
-        "difference_features": labels.sides.take(rows).differences,
-        "labelled_differences": labels.sides.take(known).differences,
-        "target_differences": labels.sides.take(targets).differences,
-    }
-
-
-def _member_logits(labels: ProjectLabels, loaded: LoadedRewardModel) -> FloatArray:
-    return loaded.logits(labels.features, labels.table.first, labels.table.second)
 
 
 def _pending_rows(labels: ProjectLabels, candidates: Candidates) -> IntArray:
     """Pairs without a label that somebody holds or an earlier round has picked."""
     waiting = np.isin(labels.table.comparison_ids, candidates.pending_ids)
     return np.flatnonzero(waiting & ~labels.has_human & (labels.weight == 0))
-
-
-def _pair_of_candidate(
-    table: LabelTable, comparison_ids: IntArray, information: FloatArray
-) -> IntArray:
-    """Return, per candidate, the row of its pair of largest mutual information."""
-    order = np.lexsort((-information, table.comparison_ids))
-    ids, first = np.unique(table.comparison_ids[order], return_index=True)
-    return np.asarray(order[first[np.searchsorted(ids, comparison_ids)]], dtype=np.int64)
 
 
 def _queue_order(selection: Selection, rng: np.random.Generator) -> IntArray:

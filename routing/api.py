@@ -27,9 +27,12 @@ from routing.api_rows import (
 from routing.choices import (
     DEFAULT_STRATEGY,
     LAPLACE_POSTERIOR,
+    PAIR_HELP,
+    PAIR_RULES,
     POLICIES,
     ROUND_POSTERIORS,
     STRATEGIES,
+    WHOLE,
 )
 from routing.models import RoutingDecision, RoutingStudy
 from routing.selectors import decisions_of, latest_done_study, rounds_of
@@ -88,6 +91,9 @@ class RoundInput(serializers.Serializer[Any]):
 
     strategy = serializers.ChoiceField(choices=list(STRATEGIES), default=DEFAULT_STRATEGY)
     posterior = serializers.ChoiceField(choices=list(ROUND_POSTERIORS), default=LAPLACE_POSTERIOR)
+    pair_rule = serializers.ChoiceField(
+        choices=list(PAIR_RULES), default=WHOLE, allow_blank=True, help_text=PAIR_HELP
+    )
     batch_size = serializers.IntegerField(default=50, min_value=1, max_value=MAX_BATCH)
     random_share = serializers.FloatField(default=0.1, min_value=0, max_value=1)
     seed = serializers.IntegerField(default=0, min_value=0, max_value=_MAX_SEED)

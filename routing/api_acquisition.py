@@ -12,7 +12,7 @@ from annotate.access import get_owned_project_for
 from modeling.encoder_names import LABELS, TFIDF
 from modeling.services.jobs import job_cancel
 from routing.access import get_acquisition_replay_for
-from routing.choices import POSTERIORS, ROUND_POSTERIORS, STRATEGIES
+from routing.choices import PAIR_HELP, PAIR_RULES, POSTERIORS, ROUND_POSTERIORS, STRATEGIES
 from routing.models import AcquisitionPlan, AcquisitionReplay
 from routing.services.acquisition_plans import acquisition_plan_save, plan_of
 from routing.services.acquisition_replays import acquisition_replay_start
@@ -27,6 +27,7 @@ class PlanRow(serializers.ModelSerializer[AcquisitionPlan]):
         fields = (
             "strategy",
             "posterior",
+            "pair_rule",
             "batch_size",
             "initial_size",
             "random_share",
@@ -42,6 +43,9 @@ class PlanInput(serializers.Serializer[Any]):
 
     strategy = serializers.ChoiceField(choices=list(STRATEGIES), required=False)
     posterior = serializers.ChoiceField(choices=list(ROUND_POSTERIORS), required=False)
+    pair_rule = serializers.ChoiceField(
+        choices=list(PAIR_RULES), required=False, allow_blank=True, help_text=PAIR_HELP
+    )
     batch_size = serializers.IntegerField(min_value=1, max_value=MAX_BATCH, required=False)
     initial_size = serializers.IntegerField(min_value=1, max_value=MAX_BATCH, required=False)
     random_share = serializers.FloatField(min_value=0, max_value=1, required=False)

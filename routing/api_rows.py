@@ -110,6 +110,7 @@ class RoundRow(serializers.ModelSerializer[AcquisitionRound]):
             "number",
             "strategy",
             "posterior",
+            "pair_rule",
             "batch_size",
             "random_share",
             "seed",
@@ -125,6 +126,7 @@ class PickRow(serializers.ModelSerializer[AcquisitionPick]):
     """One pick with the terms of its utility."""
 
     comparison = serializers.CharField(source="comparison.external_id")
+    pair_of = serializers.CharField(source="parent.external_id", allow_null=True, default=None)
     is_labelled = serializers.BooleanField()
 
     class Meta:
@@ -132,6 +134,7 @@ class PickRow(serializers.ModelSerializer[AcquisitionPick]):
         fields = (
             "rank",
             "comparison",
+            "pair_of",
             "is_random",
             "utility",
             "uncertainty",

@@ -46,12 +46,13 @@ STRATEGIES: dict[str, str] = {
     BAL_PM_STRATEGY: "BAL-PM: what members disagree about, spread over prompts",
     RANDOM_STRATEGY: "Random",
     "epig_direction-v1": "EPIG by direction: what lowers the loss elsewhere, blind to outliers",
+    "epig_early-v1": "EPIG by direction, at random once 40 % of the pool is labelled",
     "epig_linear-v1": "EPIG, last layer: what lowers the loss elsewhere",
     "entropy-v1": "Predictive entropy",
     "margin-v1": "Smallest margin",
     "bald-v1": "BALD: what members disagree about",
     "power_bald-v1": "PowerBALD: BALD with chance",
-    "k_center-v1": "k-center: cover the differences",
+    "k_center-v1": "k-center: cover the prompts",
     "d_optimal-v1": "D-optimal design",
     "badge-v1": "BADGE",
     "epig-v1": "EPIG: what would change predictions elsewhere",
@@ -63,7 +64,7 @@ STRATEGY_NAMES = list(STRATEGIES)
 LAPLACE_POSTERIOR, BOOTSTRAP_POSTERIOR, MLP_POSTERIOR = "laplace", "bootstrap", "mlp"
 POSTERIORS: dict[str, str] = {
     LAPLACE_POSTERIOR: "Last-layer Laplace, prior chosen on held-out prompts",
-    BOOTSTRAP_POSTERIOR: "Bootstrap of linear heads",
+    BOOTSTRAP_POSTERIOR: "Bootstrap of linear heads under the same prior",
     MLP_POSTERIOR: "Neural heads with distinct seeds",
 }
 
@@ -71,4 +72,17 @@ MEMBERS_POSTERIOR = "members"
 ROUND_POSTERIORS: dict[str, str] = {
     LAPLACE_POSTERIOR: POSTERIORS[LAPLACE_POSTERIOR],
     MEMBERS_POSTERIOR: "Members of the newest reward model",
+    BOOTSTRAP_POSTERIOR: POSTERIORS[BOOTSTRAP_POSTERIOR],
+    MLP_POSTERIOR: POSTERIORS[MLP_POSTERIOR],
 }
+
+WHOLE, INFORMATION_PAIR = "", "information"
+PAIR_RULES: dict[str, str] = {
+    INFORMATION_PAIR: "The pair whose label tells most",
+    "double_thompson": "Two that may both be best (double Thompson)",
+    "double_reversed_thompson": "One that may be best, one that may be worst",
+    "delta_ucb": "The pair that may be farthest apart",
+    "random": "Two at random",
+}
+PAIR_CHOICES = {WHOLE: "Ask for all of them at once"} | PAIR_RULES
+PAIR_HELP = "Which two of a comparison's many responses to ask about; empty asks about all at once."

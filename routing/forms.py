@@ -10,6 +10,7 @@ from modeling.models import Judge
 from routing.choices import (
     DEFAULT_STRATEGY,
     LAPLACE_POSTERIOR,
+    PAIR_CHOICES,
     POLICIES,
     POSTERIORS,
     RANDOM_STRATEGY,
@@ -190,6 +191,13 @@ class RoundForm(forms.Form):
         initial=LAPLACE_POSTERIOR,
         required=False,
     )
+    pair_rule = forms.ChoiceField(
+        label="Of more than two responses",
+        choices=list(PAIR_CHOICES.items()),
+        required=False,
+        help_text="A pair becomes a comparison of its own; the next one is asked when it is "
+        "labelled, until they can be put in order.",
+    )
     batch_size = forms.IntegerField(
         label="Comparisons", initial=50, min_value=1, max_value=MAX_BATCH
     )
@@ -216,6 +224,9 @@ class PlanForm(forms.Form):
 
     strategy = forms.ChoiceField(choices=list(STRATEGIES.items()))
     posterior = forms.ChoiceField(label="Uncertainty from", choices=list(ROUND_POSTERIORS.items()))
+    pair_rule = forms.ChoiceField(
+        label="Of more than two responses", choices=list(PAIR_CHOICES.items()), required=False
+    )
     initial_size = forms.IntegerField(
         label="Initial set",
         min_value=1,
@@ -247,8 +258,8 @@ class PlanForm(forms.Form):
     @classmethod
     def of(cls, plan: AcquisitionPlan) -> "PlanForm":
         """A form that shows a plan."""
-        names = ("strategy", "posterior", "initial_size", "batch_size", "encoder", "labels",
-                 "is_automatic")  # fmt: skip
+        names = ("strategy", "posterior", "pair_rule", "initial_size", "batch_size", "encoder",
+                 "labels", "is_automatic")  # fmt: skip
         initial = {name: getattr(plan, name) for name in names}
         initial["random_percent"] = round(100 * plan.random_share)
         initial["start_percent"] = round(100 * plan.start_at_share)

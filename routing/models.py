@@ -237,6 +237,12 @@ class AcquisitionRound(Job):
         RewardModel, null=True, on_delete=models.PROTECT, related_name="acquisition_rounds"
     )
     posterior = models.CharField(max_length=20, default="laplace")
+    pair_rule = models.CharField(
+        max_length=30,
+        blank=True,
+        default="",
+        help_text="Which two of many responses to ask about; empty: all of them at once.",
+    )
     report = models.JSONField(default=dict)
     map = models.JSONField(default=dict, help_text="Places of prompts on two principal axes.")
 
@@ -260,6 +266,13 @@ class AcquisitionPick(models.Model):
     round = models.ForeignKey(AcquisitionRound, on_delete=models.CASCADE, related_name="picks")
     comparison = models.ForeignKey(
         Comparison, on_delete=models.CASCADE, related_name="acquisition_picks"
+    )
+    parent = models.ForeignKey(
+        Comparison,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="pair_picks",
+        help_text="The comparison of many responses that this pair was taken from.",
     )
     rank = models.PositiveIntegerField()
     is_random = models.BooleanField(default=False)
@@ -286,6 +299,7 @@ class AcquisitionPlan(models.Model):
     )
     strategy = models.CharField(max_length=40, default="epig_direction-v1")
     posterior = models.CharField(max_length=20, default="laplace")
+    pair_rule = models.CharField(max_length=30, blank=True, default="")
     batch_size = models.PositiveIntegerField(default=50, validators=[MinValueValidator(1)])
     initial_size = models.PositiveIntegerField(default=50, validators=[MinValueValidator(1)])
     random_share = models.FloatField(default=0.1)

@@ -13,6 +13,7 @@ from django.db.models import (
     OuterRef,
     Q,
     QuerySet,
+    Subquery,
     Sum,
     Value,
 )
@@ -174,9 +175,13 @@ def judge_price(*, judge: Annotator) -> Decimal | None:
 
 
 def routable(*, project: Project) -> QuerySet[Comparison]:
-    """Comparisons that nobody has labelled and nobody holds; known answers are not work."""
+    """Comparisons that nobody has labelled and nobody holds; known answers are not work.
+
+    Nor is a comparison whose pairs are asked one by one: those are work.
+    """
+    split = AcquisitionPick.objects.filter(parent=OuterRef("pk"))
     work = Comparison.objects.filter(project=project, is_gold=False)
-    return work.filter(~_human_label(), ~_live_lease())
+    return work.filter(~_human_label(), ~_live_lease(), ~Exists(split))
 
 
 def routable_to(*, project: Project, judge: Annotator) -> QuerySet[Comparison]:
@@ -188,12 +193,24 @@ def routable_to(*, project: Project, judge: Annotator) -> QuerySet[Comparison]:
     return routable(project=project).filter(judged)
 
 
-def candidates_of(*, project: Project) -> QuerySet[Comparison]:
-    """Open comparisons without a human label that no earlier round has picked."""
+def candidates_of(*, project: Project, by_pairs: bool = False) -> QuerySet[Comparison]:
+    """Open comparisons without a human label that no earlier round has picked.
+
+    By pairs, what earlier rounds took a pair of comes back once that is labelled, until one pair
+    fewer than there are responses was asked: so many can put them in order.
+    """
     picked = AcquisitionPick.objects.filter(comparison=OuterRef("pk"))
     # What the owner gave to one person by hand is not for everybody's queue.
-    found = Comparison.objects.filter(project=project, open_slots__gt=0, is_reserved=False)
-    return found.filter(~_human_label(), ~Exists(picked))
+    free = Comparison.objects.filter(project=project, is_reserved=False).filter(~_human_label())
+    is_open = Q(open_slots__gt=0) & ~Exists(picked)
+    if not by_pairs:
+        return free.filter(is_open)
+    pairs = AcquisitionPick.objects.filter(parent=OuterRef("pk"))
+    labelled = Exists(Preference.objects.human().filter(comparison=OuterRef("comparison")))
+    counts = pairs.order_by().values("parent").annotate(n=Count("pk")).values("n")
+    goes_on = Exists(pairs) & ~Exists(pairs.filter(~labelled))
+    split = free.annotate(n_pairs=Coalesce(Subquery(counts), 0))
+    return split.filter((is_open & Q(n_pairs=0)) | (goes_on & Q(n_pairs__lt=F("n_responses") - 1)))
 
 
 def open_elsewhere_usd(*, project: Project) -> Decimal:
@@ -302,7 +319,7 @@ def picks_of(*, acquisition_round: AcquisitionRound) -> QuerySet[AcquisitionPick
     """The picks of a round in the order of the queue."""
     labelled = Exists(Preference.objects.human().filter(comparison=OuterRef("comparison")))
     return (
-        acquisition_round.picks.select_related("comparison__prompt")
+        acquisition_round.picks.select_related("comparison__prompt", "parent")
         .annotate(is_labelled=labelled)
         .order_by("rank")
     )

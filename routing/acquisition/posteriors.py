@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,13 @@ from scipy.linalg import cho_solve
 from scipy.special import expit
 
 from annotate.errors import ApplicationError
-from modeling.core.anchored import Anchor, AnchoredFit, anchored_posterior
+from modeling.core.anchored import Anchor, AnchoredFit, anchored_posterior, chosen_logit_scale
 from modeling.core.bradley_terry import BradleyTerryEnsemble
 from modeling.core.ensemble import RewardEnsemble
 from modeling.core.mlp import MlpEnsemble
 from modeling.core.types import PairwiseData
 from routing.acquisition.features import Sides
-from routing.choices import BOOTSTRAP_POSTERIOR, LAPLACE_POSTERIOR, MLP_POSTERIOR, POSTERIORS
+from routing.choices import LAPLACE_POSTERIOR, MLP_POSTERIOR, POSTERIORS
 from routing.core.acquisition.gaussian import GaussianPosterior
 from routing.core.arrays import FloatArray, IntArray
 
@@ -45,21 +45,24 @@ class Belief:
     """A posterior: normal over the last layer, or the members of an ensemble."""
 
     gaussian: GaussianPosterior | None
-    members: Callable[[Sides], FloatArray] | None
+    rewards: Callable[[FloatArray], FloatArray] | None
     logit_scale: float | None = None
 
     def predict_proba(self, sides: Sides) -> FloatArray:
         """P(first preferred) of each comparison, averaged over what is not known."""
         if self.gaussian is not None:
             return self.gaussian.predict_proba(sides.differences)
-        assert self.members is not None
         return np.asarray(expit(self.members(sides)).mean(axis=0))
+
+    def members(self, sides: Sides) -> FloatArray:
+        """Logit of each comparison by each member of an ensemble."""
+        assert self.rewards is not None
+        return self.rewards(sides.first) - self.rewards(sides.second)
 
     def columns(self, candidates: Sides, labelled: Sides, targets: Sides) -> dict[str, Any]:
         """What ``AcquisitionInputs`` holds of the posterior."""
         if self.gaussian is not None:
             return {"posterior": self.gaussian}
-        assert self.members is not None
         return {
             "logits": self.members(candidates),
             "labelled_logits": self.members(labelled),
@@ -76,6 +79,13 @@ def belief_of(
     anchor: Anchor | None = None,
 ) -> Belief:
     """Fit a posterior of the named kind."""
+    if kind not in POSTERIORS:
+        raise ApplicationError(
+            f"Unknown posterior {kind!r}; use one of {', '.join(POSTERIORS)}.", field="posterior"
+        )
+    if kind == MLP_POSTERIOR:
+        # Members that see all labels and differ by their seed, as published.
+        return _of_ensemble(MlpEnsemble(n_heads=N_MLP, bootstrap=False), labelled, rng)
     if kind == LAPLACE_POSTERIOR:
         fitted = anchored_posterior(
             labelled.sides.differences,
@@ -86,8 +96,24 @@ def belief_of(
             anchor=anchor,
         )
         return Belief(gaussian_of(fitted), None, fitted.logit_scale)
-    ensemble = _ensemble(kind).fit(_pairwise(labelled), rng)
-    return Belief(None, lambda sides: _logits(ensemble, sides))
+    # The prior decides here too: by evidence or folds of few labels, members are far too sure.
+    scale = chosen_logit_scale(
+        labelled.sides.differences,
+        labelled.target,
+        labelled.weight,
+        labelled.prompt,
+        typical_square=typical_square,
+        anchor=anchor,
+    )
+    members = BradleyTerryEnsemble(N_BOOTSTRAP, prior_precision=typical_square / scale**2)
+    return replace(_of_ensemble(members, labelled, rng), logit_scale=scale)
+
+
+def _of_ensemble(
+    ensemble: BradleyTerryEnsemble | MlpEnsemble, labelled: Labelled, rng: np.random.Generator
+) -> Belief:
+    fitted = ensemble.fit(_pairwise(labelled), rng)
+    return Belief(None, lambda rows: _rewards(fitted, rows))
 
 
 def gaussian_of(fitted: AnchoredFit) -> GaussianPosterior:
@@ -111,16 +137,6 @@ def _pairwise(labelled: Labelled) -> PairwiseData:
     )
 
 
-def _ensemble(kind: str) -> BradleyTerryEnsemble | MlpEnsemble:
-    if kind == BOOTSTRAP_POSTERIOR:
-        return BradleyTerryEnsemble(n_heads=N_BOOTSTRAP)
-    if kind == MLP_POSTERIOR:
-        # Members that see all labels and differ by their seed, as published.
-        return MlpEnsemble(n_heads=N_MLP, bootstrap=False)
-    raise ApplicationError(
-        f"Unknown posterior {kind!r}; use one of {', '.join(POSTERIORS)}.", field="posterior"
-    )
-
-
-def _logits(ensemble: RewardEnsemble, sides: Sides) -> FloatArray:
-    return ensemble.logits(sides.first.astype(np.float32), sides.second.astype(np.float32))
+def _rewards(ensemble: RewardEnsemble, features: FloatArray) -> FloatArray:
+    every = ensemble.rewards(features.astype(np.float32)).astype(np.float64)
+    return np.asarray(every / ensemble.temperature_)

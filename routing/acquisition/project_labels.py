@@ -24,12 +24,14 @@ BEFORE, RANDOM, POLICY = 0, 1, 2
 class ProjectLabels:
     """All pairs of a project, labelled or not.
 
-    ``target`` is the people's mean vote where there is one, else what the judges' votes are worth;
-    ``stream`` says whether a comparison was picked at random, by a strategy, or in no round.
+    ``columns`` are the last layer's features, one row per response, and ``sides`` those of each
+    pair. ``target`` is the people's mean vote where there is one, else what the judges' votes are
+    worth; ``stream`` says whether a comparison was picked at random, by a strategy, or in no round.
     """
 
     features: ResponseFeatures
     table: LabelTable
+    columns: FloatArray
     sides: Sides
     target: FloatArray
     weight: FloatArray
@@ -54,16 +56,18 @@ def project_labels(
     """Read features and labels of a project."""
     features = response_features(project=project, encoder=encoder, pipeline=pipeline)
     table = label_table(project=project, features=features)
-    target, weight, has_human = _soft(table)
+    is_test = _is_test(project, table.prompt_ids)
+    target, weight, has_human = _soft(table, is_test)
     columns = _columns(features, table)
     return ProjectLabels(
         features=features,
         table=table,
+        columns=columns,
         sides=Sides(columns[table.first], columns[table.second]),
         target=target,
         weight=weight,
         has_human=has_human,
-        is_test=_is_test(project, table.prompt_ids),
+        is_test=is_test,
         stream=_streams(project, table.comparison_ids),
     )
 
@@ -73,16 +77,18 @@ def _columns(features: ResponseFeatures, table: LabelTable) -> FloatArray:
     return leading_features(features.features, length.astype(np.float64), table.first, table.second)
 
 
-def _soft(table: LabelTable) -> tuple[FloatArray, FloatArray, BoolArray]:
+def _soft(table: LabelTable, is_test: BoolArray) -> tuple[FloatArray, FloatArray, BoolArray]:
     human, human_weight = table.human_share()
     votes = ~table.vote_is_human
-    vote, judge, row = (
-        table.vote_value[votes],
-        table.vote_annotator_id[votes],
-        table.vote_row[votes],
+    vote, soft = table.vote_value[votes], table.vote_soft[votes]
+    judge, row = table.vote_annotator_id[votes], table.vote_row[votes]
+    # What is held out for tests teaches nothing, not even how good a judge is.
+    accuracy = judge_accuracies(vote, judge, row, np.where(is_test, 0.5, human))
+    # The vote stands for itself where the judge's map has not been fitted to people yet.
+    calibrated = np.where(soft == vote, np.nan, soft)
+    judged, judged_weight = soft_targets(
+        vote, judge, row, accuracy, table.n_pairs, calibrated=calibrated
     )
-    accuracy = judge_accuracies(vote, judge, row, human)
-    judged, judged_weight = soft_targets(vote, judge, row, accuracy, table.n_pairs)
     has_human = human_weight > 0
     weight = np.where(has_human, human_weight, judged_weight * table.pair_weight)
     return np.where(has_human, human, judged), weight, has_human

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from routing.acquisition.recorded import RecordedPairs
 from routing.choices import LAPLACE_POSTERIOR, RANDOM_STRATEGY, STRATEGIES
 from routing.core.acquisition import STRATEGIES as RULES
 from routing.core.acquisition import AcquisitionInputs, compose_batch, tie_hashes
+from routing.core.acquisition.bal_pm import CALIBRATE_FROM, calibrate_beta
 from routing.core.acquisition.coverage import near_duplicates
 from routing.core.acquisition.neighbours import PromptGraph, build_prompt_graph
 from routing.core.arrays import BoolArray, FloatArray, IntArray
@@ -24,7 +25,10 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class ReplaySettings:
-    """How a replay is run; every strategy starts from the same labels on the same split."""
+    """How a replay is run; every strategy starts from the same labels on the same split.
+
+    ``beta`` weighs BAL-PM's prompt entropy; without one it is calibrated once labels suffice.
+    """
 
     strategies: tuple[str, ...]
     batch_size: int = 50
@@ -37,6 +41,7 @@ class ReplaySettings:
     per_prompt_cap: int | None = 1
     fair_share: bool = True
     first_seed: int = 0
+    beta: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, with a sentence."""
@@ -51,6 +56,8 @@ class ReplaySettings:
                 raise ApplicationError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if not 0 < self.test_share < 1 or not 0 <= self.random_share <= 1:
             raise ApplicationError("Shares lie between 0 and 1.", field="test_share")
+        if self.beta is not None and not self.beta >= 0:
+            raise ApplicationError("beta is 0 or more.", field="beta")
 
     @property
     def every(self) -> tuple[str, ...]:
@@ -171,6 +178,7 @@ class _Run:
         self.world, self.split, self.settings = world, split, settings
         self.rule = RULES[strategy]
         self.labelled = split.start
+        self.beta = settings.beta
         self.rng = np.random.default_rng([split.seed, 1])
         self.belief = self._fit()
 
@@ -194,7 +202,7 @@ class _Run:
         pool = np.setdiff1d(self.split.train, self.labelled)
         chosen = compose_batch(
             self.rule,
-            self._inputs(pool),
+            self._weighed(self._inputs(pool)),
             self.settings.batch_size,
             self.rng,
             random_share=self.settings.random_share,
@@ -207,6 +215,12 @@ class _Run:
         self.belief = self._fit()
         copies = near_duplicates(self.world.pairs.prompts, prompts)
         return copies, len(np.unique(prompts)) / len(prompts)
+
+    def _weighed(self, inputs: AcquisitionInputs) -> AcquisitionInputs:
+        """Weigh BAL-PM's prompt entropy as rounds do: calibrated once, then kept."""
+        if self.beta is None and len(self.labelled) >= CALIBRATE_FROM:
+            self.beta = calibrate_beta(inputs)
+        return inputs if self.beta is None else replace(inputs, beta=self.beta)
 
     def _inputs(self, pool: IntArray) -> AcquisitionInputs:
         world, n_prompts = self.world, self.world.pairs.n_prompts

@@ -21,8 +21,8 @@ from routing.services.rounds import acquisition_round_start, round_check
 logger = logging.getLogger(__name__)
 
 FIELDS = (
-    "strategy", "posterior", "batch_size", "initial_size", "random_share", "is_automatic",
-    "start_at_share", "labels", "encoder",
+    "strategy", "posterior", "pair_rule", "batch_size", "initial_size", "random_share",
+    "is_automatic", "start_at_share", "labels", "encoder",
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def acquisition_plan_save(*, project: Project, user: User | None, **values: Any)
 
 
 def _check(plan: AcquisitionPlan) -> None:
-    round_check(plan.strategy, plan.batch_size, plan.random_share, plan.posterior)
+    round_check(plan.strategy, plan.batch_size, plan.random_share, plan.posterior, plan.pair_rule)
     round_check(RANDOM_STRATEGY, plan.initial_size, plan.random_share)
     encoder_require(plan.encoder)
     if plan.labels not in ("human", "both"):
@@ -73,6 +73,7 @@ def plan_round_start(*, plan: AcquisitionPlan, user: User | None) -> Acquisition
         user=user,
         strategy=RANDOM_STRATEGY if is_first else plan.strategy,
         posterior=plan.posterior,
+        pair_rule=plan.pair_rule,
         batch_size=plan.initial_size if is_first else plan.batch_size,
         random_share=plan.random_share,
         seed=last.number if last else 0,
@@ -111,7 +112,8 @@ def _is_due(plan: AcquisitionPlan) -> bool:
     project = plan.project
     under_way = project.acquisition_rounds.exclude(state__in=JobState.finished()).exists()
     training = project.training_runs.exclude(state__in=JobState.finished()).exists()
-    if under_way or training or not candidates_of(project=project).exists():
+    candidates = candidates_of(project=project, by_pairs=bool(plan.pair_rule))
+    if under_way or training or not candidates.exists():
         return False
     last = rounds_of(project=project).first()
     if last is None:

@@ -10,13 +10,16 @@ from django.db import connection, transaction
 from annotate.errors import ApplicationError, ConflictError, NotReady
 from annotate.models import JobState, Project
 from annotate.services.assignments import comparisons_lock
+from annotate.services.splitting import comparisons_split
 from modeling.selectors import latest_reward_model
 from modeling.services.jobs import job_enqueue, job_progress
 from routing.choices import (
     DEFAULT_STRATEGY,
     LAPLACE_POSTERIOR,
+    PAIR_CHOICES,
     ROUND_POSTERIORS,
     STRATEGIES,
+    WHOLE,
 )
 from routing.models import AcquisitionPick, AcquisitionRound
 from routing.selectors import candidates_of
@@ -45,6 +48,7 @@ def acquisition_round_start(
     random_share: float = 0.1,
     seed: int = 0,
     posterior: str = LAPLACE_POSTERIOR,
+    pair_rule: str = WHOLE,
 ) -> AcquisitionRound:
     """Queue a round with the newest reward model.
 
@@ -55,11 +59,11 @@ def acquisition_round_start(
     ConflictError
         If a round of this project is under way.
     """
-    round_check(strategy, batch_size, random_share, posterior)
+    round_check(strategy, batch_size, random_share, posterior, pair_rule)
     project_routing_lock(project_id=project.pk)
     if project.acquisition_rounds.exclude(state__in=JobState.finished()).exists():
         raise ConflictError("A round is being chosen. Wait for it or cancel it first.")
-    if not candidates_of(project=project).exists():
+    if not candidates_of(project=project, by_pairs=bool(pair_rule)).exists():
         raise NotReady(
             "Nothing is left to pick: no open comparison is without a label, or all of them wait "
             "in earlier rounds. Import more, or send more to people on the routing page."
@@ -72,6 +76,7 @@ def acquisition_round_start(
         random_share=random_share,
         seed=seed,
         posterior=posterior,
+        pair_rule=pair_rule,
         reward_model=latest_reward_model(project),
         created_by=user,
     )
@@ -81,8 +86,19 @@ def acquisition_round_start(
 
 
 def round_check(
-    strategy: str, batch_size: int, random_share: float, posterior: str = LAPLACE_POSTERIOR
+    strategy: str,
+    batch_size: int,
+    random_share: float,
+    posterior: str = LAPLACE_POSTERIOR,
+    pair_rule: str = WHOLE,
 ) -> None:
+    """Refuse settings that no round can follow, naming the field."""
+    if pair_rule not in PAIR_CHOICES:
+        raise ApplicationError(
+            f"Unknown pair rule {pair_rule!r}; leave it empty to ask about all responses at once, "
+            f"or use one of {', '.join(name for name in PAIR_CHOICES if name)}.",
+            field="pair_rule",
+        )
     if strategy not in STRATEGIES:
         raise ApplicationError(
             f"Unknown strategy {strategy!r}; use one of {', '.join(STRATEGIES)}.",
@@ -123,13 +139,15 @@ def _write(row: AcquisitionRound, batch: "Batch") -> None:
     """Store the picks and put them at the head of the queue."""
     ids = batch.comparison_ids.tolist()
     comparisons_lock(comparison_ids=ids)
-    AcquisitionPick.objects.bulk_create(_picks(row, batch), batch_size=2_000)
+    pairs = comparisons_split(project=row.project, pairs=batch.pairs) if batch.pairs else {}
+    picks = _picks(row, batch, {old: new.pk for old, new in pairs.items()})
+    AcquisitionPick.objects.bulk_create(picks, batch_size=2_000)
     with connection.cursor() as cursor:
         cursor.execute(_PRIORITY_SQL, {"number": row.number, "size": len(ids), "round": row.pk})
     row.save(update_fields=["report", "map"])
 
 
-def _picks(row: AcquisitionRound, batch: "Batch") -> list[AcquisitionPick]:
+def _picks(row: AcquisitionRound, batch: "Batch", pairs: dict[int, int]) -> list[AcquisitionPick]:
     selection = batch.selection
     terms = {
         "utility": selection.utilities,
@@ -140,10 +158,12 @@ def _picks(row: AcquisitionRound, batch: "Batch") -> list[AcquisitionPick]:
         name: [None] * len(selection.indices) if values is None else values.tolist()
         for name, values in terms.items()
     }
+    ids = batch.comparison_ids.tolist()
     return [
         AcquisitionPick(
             round=row,
-            comparison_id=int(batch.comparison_ids[k]),
+            comparison_id=pairs.get(ids[k], ids[k]),
+            parent_id=ids[k] if ids[k] in pairs else None,
             rank=rank,
             is_random=bool(selection.is_random[k]),
             # What a random pick was drawn by is no utility.

@@ -1,5 +1,7 @@
 """Numbers of routing as pages show them."""
 
+from decimal import Decimal
+
 from django import template
 
 from routing.choices import POLICIES, STRATEGIES
@@ -47,6 +49,14 @@ def gain_pp(share: float | None) -> str:
 def nats(value: object) -> str:
     """Three significant digits, or a dash where a term is not known."""
     return f"{value:.3g}" if isinstance(value, float | int) else NOTHING
+
+
+@register.filter
+def thousandths(value: object) -> str:
+    """Thousandths to three significant digits, never as a power of ten."""
+    if not isinstance(value, float | int):
+        return NOTHING
+    return f"{Decimal(f'{1000 * value:.3g}'):f}".replace("-", MINUS)
 
 
 @register.filter

@@ -18,7 +18,7 @@ from routing.frontier import (
 from routing.models import AcquisitionRound
 from routing.phrases import tag_phrase
 from routing.selectors import Pool
-from routing.templatetags.routing_format import gain_pp, share3, signed4, signed_pp
+from routing.templatetags.routing_format import gain_pp, share3, signed4, signed_pp, thousandths
 
 CURVE = {
     "human_share": [0.0, 0.5, 1.0],
@@ -134,3 +134,17 @@ def test_numbers_are_shown_with_sign_and_without_needless_zero() -> None:
     assert signed4(0.0110) == "+0.0110"
     assert gain_pp(0.00081) == "+0.081"
     assert gain_pp(None) == "\N{EN DASH}"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1.672e-5, "0.0167"),
+        (0.0201, "20.1"),
+        (-0.69314, "\N{MINUS SIGN}693"),
+        (1.5, "1500"),
+        (None, "\N{EN DASH}"),
+    ],
+)
+def test_thousandths_are_never_written_as_powers_of_ten(value: float | None, shown: str) -> None:
+    assert thousandths(value) == shown

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from scipy.special import digamma
 
-from routing.core.acquisition.bald import label_information, mutual_information
+from routing.core.acquisition.bald import label_information
 from routing.core.acquisition.base import AcquisitionInputs, Selection, Strategy, make_selection
 from routing.core.acquisition.neighbours import (
     Lists,
@@ -85,14 +85,18 @@ class PromptEntropy:
         return float(self.log_diameter[prompt] - self.count_term[count])
 
 
-def calibrate_beta(logits: FloatArray, *, c: float = 1.0) -> float:
+CALIBRATE_FROM: Final = 200
+"""Labels from which the spread of the information says something about the pool."""
+
+
+def calibrate_beta(inputs: AcquisitionInputs, *, c: float = 1.0) -> float:
     """Return a beta that makes the first count step worth c standard deviations.
 
     Parameters
     ----------
-    logits : ndarray of float64, shape (K, n)
-        Logits of the candidates, at the first round with 200 labels or more; freeze the
-        result and store it with the project.
+    inputs : AcquisitionInputs
+        Candidates at the first round with `CALIBRATE_FROM` labels or more; freeze the result, so
+        that the information can outgrow the prompts as it does in the published runs.
     c : float, default 1
         Standard deviations of the mutual information per count step.
 
@@ -101,7 +105,7 @@ def calibrate_beta(logits: FloatArray, *, c: float = 1.0) -> float:
     float
         Weight of the prompt-entropy term, in nats.
     """
-    return c * float(mutual_information(logits).std())
+    return c * float(label_information(inputs).std())
 
 
 def _select(inputs: AcquisitionInputs, batch_size: int, rng: np.random.Generator) -> Selection:

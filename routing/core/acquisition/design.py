@@ -11,7 +11,11 @@ import numpy.typing as npt
 from routing.core.acquisition.base import AcquisitionInputs, Selection, Strategy
 from routing.core.acquisition.d_optimal import prior_design
 from routing.core.acquisition.picking import argbest, pick_sequentially, tie_breaker
+from routing.core.acquisition.random import RANDOM
 from routing.core.arrays import BoolArray, FloatArray, as_matrix, as_vector
+
+# Share of the pool from which a strategy hardly chooses any more.
+_EARLY_SHARE: Final = 0.4
 
 
 class TargetedDesign:
@@ -159,6 +163,15 @@ def _at_length(features: FloatArray, size: float) -> FloatArray:
     return np.asarray(size * unit)
 
 
+def _select_early(
+    inputs: AcquisitionInputs, batch_size: int, rng: np.random.Generator
+) -> Selection:
+    acquired = int(inputs.counts.sum())
+    if acquired >= _EARLY_SHARE * (acquired + inputs.n_candidates):
+        return RANDOM.select(inputs, batch_size, rng)
+    return _select_direction(inputs, batch_size, rng)
+
+
 EPIG_LINEAR: Final = Strategy(
     "epig_linear-v1",
     "EPIG, last layer",
@@ -172,4 +185,12 @@ EPIG_DIRECTION: Final = Strategy(
     "As EPIG, last layer, but blind to how far apart two responses are: outliers do not win.",
     ("difference_features",),
     _select_direction,
+)
+EPIG_EARLY: Final = Strategy(
+    "epig_early-v1",
+    "EPIG by direction, then random",
+    "EPIG by direction while most of the pool is open, then at random: what is left by then is "
+    "what the strategy did not want, and labels must still look like the rest.",
+    ("difference_features",),
+    _select_early,
 )

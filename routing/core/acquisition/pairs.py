@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import combinations
 from types import MappingProxyType
 from typing import Final
@@ -11,13 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from routing.core.acquisition.bald import mutual_information
-from routing.core.arrays import FloatArray, RoutingInputError, as_matrix
+from routing.core.arrays import BoolArray, FloatArray, RoutingInputError, as_matrix
 
 Pair = tuple[int, int]
-PairRule = Callable[[FloatArray, np.random.Generator], Pair]
+PairRule = Callable[[FloatArray, BoolArray, np.random.Generator], Pair]
 
 
-def choose_pair(rule: str, rewards: npt.ArrayLike, rng: np.random.Generator) -> Pair:
+def choose_pair(
+    rule: str,
+    rewards: npt.ArrayLike,
+    rng: np.random.Generator,
+    *,
+    asked: Collection[Pair] = (),
+) -> Pair:
     """Choose two responses of one prompt.
 
     Parameters
@@ -28,6 +34,8 @@ def choose_pair(rule: str, rewards: npt.ArrayLike, rng: np.random.Generator) -> 
         Rewards of K responses by S members or posterior draws.
     rng : numpy.random.Generator
         Draws members and breaks ties.
+    asked : collection of pairs of int, optional
+        Pairs that have been compared already, in either order; none of them is chosen.
 
     Returns
     -------
@@ -37,7 +45,7 @@ def choose_pair(rule: str, rewards: npt.ArrayLike, rng: np.random.Generator) -> 
     Raises
     ------
     RoutingInputError
-        If the rule is unknown or there are fewer than two responses.
+        If the rule is unknown, there are fewer than two responses, or every pair was asked.
 
     References
     ----------
@@ -45,51 +53,58 @@ def choose_pair(rule: str, rewards: npt.ArrayLike, rng: np.random.Generator) -> 
     "Double Thompson sampling for dueling bandits", NeurIPS 2016; Houlsby et al., arXiv 1112.5745.
     """
     values = as_matrix("rewards", rewards)
+    n = values.shape[1]
     if rule not in PAIR_RULES:
         raise RoutingInputError(f"Unknown pair rule {rule!r}; use one of {', '.join(PAIR_RULES)}.")
-    if values.shape[1] < 2:
-        raise RoutingInputError(f"there are {values.shape[1]} responses; pass two or more.")
-    first, second = PAIR_RULES[rule](values, rng)
+    if n < 2:
+        raise RoutingInputError(f"there are {n} responses; pass two or more.")
+    is_open = ~np.eye(n, dtype=np.bool_)
+    for first, second in asked:
+        is_open[first, second] = is_open[second, first] = False
+    if not is_open.any():
+        raise RoutingInputError(f"all pairs of {n} responses were asked; choose another prompt.")
+    first, second = PAIR_RULES[rule](values, is_open, rng)
     return (first, second) if first < second else (second, first)
 
 
-def _random(rewards: FloatArray, rng: np.random.Generator) -> Pair:
-    first, second = rng.choice(rewards.shape[1], size=2, replace=False)
-    return int(first), int(second)
+def _open_pairs(is_open: BoolArray) -> list[Pair]:
+    return [pair for pair in combinations(range(len(is_open)), 2) if is_open[pair]]
 
 
-def _information(rewards: FloatArray, rng: np.random.Generator) -> Pair:
+def _random(rewards: FloatArray, is_open: BoolArray, rng: np.random.Generator) -> Pair:
+    pairs = _open_pairs(is_open)
+    return pairs[int(rng.integers(len(pairs)))]
+
+
+def _information(rewards: FloatArray, is_open: BoolArray, rng: np.random.Generator) -> Pair:
     """The pair whose label tells most about the reward model."""
-    pairs = list(combinations(range(rewards.shape[1]), 2))
+    pairs = _open_pairs(is_open)
     firsts, seconds = (list(side) for side in zip(*pairs, strict=True))
     gain = mutual_information(rewards[:, firsts] - rewards[:, seconds])
     best = np.flatnonzero(gain >= gain.max() - 1e-12)
     return pairs[int(rng.choice(best))]
 
 
-def _double_thompson(rewards: FloatArray, rng: np.random.Generator) -> Pair:
+def _double_thompson(rewards: FloatArray, is_open: BoolArray, rng: np.random.Generator) -> Pair:
     """The best response under one draw against the best other one under a second draw."""
     one, two = rewards[rng.integers(len(rewards), size=2)]
-    first = int(one.argmax())
-    rivals = two.copy()
-    rivals[first] = -np.inf
-    return first, int(rivals.argmax())
+    first = int(np.where(is_open.any(axis=1), one, -np.inf).argmax())
+    return first, int(np.where(is_open[first], two, -np.inf).argmax())
 
 
-def _double_reversed_thompson(rewards: FloatArray, rng: np.random.Generator) -> Pair:
+def _double_reversed_thompson(
+    rewards: FloatArray, is_open: BoolArray, rng: np.random.Generator
+) -> Pair:
     """The best response under one draw against the worst other one under a second draw."""
     one, two = rewards[rng.integers(len(rewards), size=2)]
-    first = int(one.argmax())
-    rivals = two.copy()
-    rivals[first] = np.inf
-    return first, int(rivals.argmin())
+    first = int(np.where(is_open.any(axis=1), one, -np.inf).argmax())
+    return first, int(np.where(is_open[first], two, np.inf).argmin())
 
 
-def _delta_ucb(rewards: FloatArray, rng: np.random.Generator) -> Pair:
+def _delta_ucb(rewards: FloatArray, is_open: BoolArray, rng: np.random.Generator) -> Pair:
     """The pair that might be farthest apart: upper bound of one less lower bound of the other."""
     mean, sd = rewards.mean(axis=0), rewards.std(axis=0)
-    gap = (mean + sd)[:, None] - (mean - sd)[None, :]
-    np.fill_diagonal(gap, -np.inf)
+    gap = np.where(is_open, (mean + sd)[:, None] - (mean - sd)[None, :], -np.inf)
     first, second = np.unravel_index(int(gap.argmax()), gap.shape)
     return int(first), int(second)
 

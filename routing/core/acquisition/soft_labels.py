@@ -47,7 +47,13 @@ def judge_accuracies(
 
 
 def soft_targets(
-    vote: FloatArray, judge: IntArray, row: IntArray, accuracy: dict[int, float], n_rows: int
+    vote: FloatArray,
+    judge: IntArray,
+    row: IntArray,
+    accuracy: dict[int, float],
+    n_rows: int,
+    *,
+    calibrated: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Turn judges' votes into a probability per comparison and what it is worth.
 
@@ -59,6 +65,9 @@ def soft_targets(
         Accuracy of each judge.
     n_rows : int
         Number n of comparisons.
+    calibrated : ndarray of float64, shape (m,), optional
+        P(people prefer the first) of each vote by a map fitted to people's labels; NaN, where
+        there is none, falls back on the judge's accuracy.
 
     Returns
     -------
@@ -81,7 +90,11 @@ def soft_targets(
     if unknown:
         raise RoutingInputError(f"judge {min(unknown)} has no accuracy; measure it first.")
     sure = np.array([logit(accuracy[name]) for name in judge.tolist()])
+    log_odds = (2.0 * vote - 1.0) * sure
+    if calibrated is not None:
+        known = logit(np.clip(calibrated, 1.0 - _SUREST, _SUREST))
+        log_odds = np.where(np.isnan(calibrated), log_odds, known)
     counts = np.bincount(row, minlength=n_rows)
-    sums = np.bincount(row, (2.0 * vote - 1.0) * sure, minlength=n_rows)
+    sums = np.bincount(row, log_odds, minlength=n_rows)
     target = expit(np.divide(sums, counts, out=np.zeros(n_rows), where=counts > 0))
     return np.asarray(target), np.asarray((2.0 * target - 1.0) ** 2)

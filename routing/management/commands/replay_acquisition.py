@@ -39,6 +39,9 @@ class Command(BaseCommand):
             "--per-prompt-cap", type=int, default=1, help="most picks of a prompt; 0 for no cap"
         )
         parser.add_argument(
+            "--beta", type=float, help="BAL-PM's weight of spread, in nats; default: calibrated"
+        )
+        parser.add_argument(
             "--random-share", type=float, default=0.0, help="of each batch, drawn at random"
         )
 
@@ -80,7 +83,7 @@ def _replay(path: Path, options: dict[str, Any], bar: "tqdm[Any]") -> dict[str, 
             name: options[name]
             for name in (
                 "batch_size", "initial", "rounds", "seeds", "test_share", "posterior",
-                "random_share",
+                "random_share", "beta",
             )
         },
     )  # fmt: skip

@@ -256,7 +256,8 @@ def test_outliers_wait_until_nothing_else_is_left() -> None:
 
 def test_a_calibrated_beta_makes_the_first_step_one_deviation() -> None:
     logits = rng().standard_normal((5, 300))
-    assert calibrate_beta(logits, c=2.0) == pytest.approx(2 * mutual_information(logits).std())
+    inputs = AcquisitionInputs(logits.shape[1], np.arange(logits.shape[1]), logits=logits)
+    assert calibrate_beta(inputs, c=2.0) == pytest.approx(2 * mutual_information(logits).std())
 
 
 def test_a_stored_graph_gives_the_same_picks_as_embeddings() -> None:

@@ -187,3 +187,24 @@ def test_every_strategy_reads_a_normal_posterior(strategy_id: str) -> None:
     chosen = STRATEGIES[strategy_id].select(inputs, 8, rng(4))
     assert len(set(chosen.indices.tolist())) == 8
     assert np.isfinite(chosen.utilities).all()
+
+
+@pytest.mark.parametrize(
+    ("n_acquired", "twin"), [(0, "epig_direction-v1"), (13, "epig_direction-v1"), (14, "random-v1")]
+)
+def test_early_epig_goes_over_to_random_at_two_fifths_of_the_pool(
+    n_acquired: int, twin: str
+) -> None:
+    # 14 of 34 is the first count of at least 0.4 beside 20 candidates.
+    generator = np.random.default_rng(3)
+    inputs = AcquisitionInputs(
+        20,
+        np.arange(20),
+        difference_features=generator.standard_normal((20, 3)),
+        acquired_count=np.concatenate([np.zeros(20, np.int64), np.ones(n_acquired, np.int64)]),
+    )
+    picks = [
+        STRATEGIES[name].select(inputs, 5, np.random.default_rng(1)).indices.tolist()
+        for name in ("epig_early-v1", twin)
+    ]
+    assert picks[0] == picks[1]

@@ -46,6 +46,20 @@ def test_delta_ucb_takes_the_widest_possible_gap() -> None:
     assert choose_pair("delta_ucb", rewards, rng()) == (0, 2)
 
 
+@pytest.mark.parametrize("rule", sorted(PAIR_RULES))
+def test_rules_go_on_to_the_pairs_that_were_not_asked(rule: str) -> None:
+    rewards, asked = rng(3).standard_normal((4, 4)), set[tuple[int, int]]()
+    for _ in range(6):
+        asked.add(choose_pair(rule, rewards, rng(), asked=asked))
+    assert asked == {(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)}
+    with pytest.raises(RoutingInputError, match="all pairs of 4 responses were asked"):
+        choose_pair(rule, rewards, rng(), asked=asked)
+
+
+def test_a_pair_counts_as_asked_in_either_order() -> None:
+    assert choose_pair("random", np.zeros((1, 3)), rng(), asked=[(1, 0), (2, 1)]) == (0, 2)
+
+
 def test_unknown_rules_and_lonely_responses_are_refused() -> None:
     with pytest.raises(RoutingInputError, match="Unknown pair rule 'luck'"):
         choose_pair("luck", np.zeros((1, 2)), rng())

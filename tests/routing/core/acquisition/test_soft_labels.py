@@ -50,3 +50,16 @@ def test_two_judges_on_one_comparison_are_averaged_in_log_odds() -> None:
 def test_a_judge_without_an_accuracy_is_named() -> None:
     with pytest.raises(RoutingInputError, match="judge 2 has no accuracy"):
         soft_targets(np.array([1.0]), np.array([2]), np.array([0]), {1: 0.8}, 1)
+
+
+def test_a_calibrated_probability_goes_before_the_judges_accuracy() -> None:
+    target, weight = soft_targets(
+        np.array([1.0, 1.0]),
+        np.array([1, 1]),
+        np.array([0, 1]),
+        {1: 0.8},
+        2,
+        calibrated=np.array([0.6, np.nan]),
+    )
+    np.testing.assert_allclose(target, [0.6, 0.8])
+    np.testing.assert_allclose(weight, [0.04, 0.36])
