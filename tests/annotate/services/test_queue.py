@@ -358,9 +358,6 @@ def test_other_leases_than_work_take_no_slot(
     assert next_for(ben).comparison_id == comparison.pk
 
 
-# --- Skips --------------------------------------------------------------------------------------
-
-
 def skip(lease: Assignment) -> None:
     assignment_close(assignment=lease, state=State.SKIPPED, skip_reason="too_hard")
 

@@ -148,7 +148,10 @@ def test_the_next_task_of_a_repeat_has_the_fields_and_figures_of_any_other(
     # One is on the screen, so one is open.
     assert task["progress"] == {**vars(idle), "open": 1}
     assert set(task["assignment"]) == {"id", "expires_at", "lease_seconds"}
-    assert str(lease.comparison_id) not in json.dumps(task["comparison"])
+    assert set(task["comparison"]) == {"draft_key", "criterion", "prompt", "responses"}
+    assert {tuple(sorted(shown)) for shown in task["comparison"]["responses"]} == {
+        ("html", "label", "text")
+    }
 
 
 def make_policy_share(project: Project, share: float) -> None:
