@@ -331,6 +331,7 @@ CELERY_BEAT_SCHEDULE = {
     "figures-refresh": every(10, "annotate.tasks.figures_refresh"),
     "webhooks-tell": every(5, "annotate.tasks.webhooks_tell"),
     "deliveries-tidy": every(3600, "annotate.tasks.deliveries_tidy"),
+    "answers-tidy": every(3600, "annotate.tasks.answers_tidy"),
     "imports-resume": every(30, "annotate.tasks.imports_resume"),
     "data-jobs-resume": every(30, "annotate.tasks.data_jobs_resume"),
     "jobs-reap": every(30, "modeling.tasks.jobs_reap"),
