@@ -10,6 +10,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddIndex(
+            model_name="comparison",
+            index=models.Index(fields=["project", "id"], name="comparison_by_project"),
+        ),
         migrations.AlterField(
             model_name="comparison",
             name="project",

@@ -72,7 +72,7 @@ class Comparison(models.Model):
     less the labels given and the leases that are live. Only services change the two.
     """
 
-    # `comparison_external_id_once` begins with the project.
+    # `comparison_by_project` begins with the project.
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, related_name="comparisons", db_index=False
     )
@@ -106,13 +106,15 @@ class Comparison(models.Model):
 
     class Meta:
         indexes = [
+            # Exports read a project by id, a chunk at a time, wherever else its rows lie.
+            models.Index(fields=["project", "id"], name="comparison_by_project"),
             # All of a project in queue order; the queue's own index holds only what is open.
             models.Index(
                 models.F("project"),
                 -models.F("priority"),
                 models.F("id"),
                 name="comparison_in_queue_order",
-            )
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
