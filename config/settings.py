@@ -251,6 +251,7 @@ SPECTACULAR_SETTINGS = {
         "AnnotatorKind": "annotate.models.Annotator.Kind",
         "BulkAction": "annotate.models.BulkChange.Action",
         "DeliveryState": "annotate.models.WebhookDelivery.State",
+        "ExportFormat": "annotate.services.exports.EXPORT_FORMATS",
         "JobState": "annotate.models.JobState",
         "JudgePromptKind": "modeling.models.JudgePrompt.Kind",
         "JudgeProvider": "modeling.models.Judge.Provider",
