@@ -9,6 +9,7 @@ from annotate.services import (
     figures,
     freeze_jobs,
     import_jobs,
+    kept_answers,
     webhook_delivery,
 )
 from annotate.services.alarms import quality_watch
@@ -87,3 +88,9 @@ def webhook_deliver(webhook_id: int) -> int:
 def deliveries_tidy() -> int:
     """Forget old deliveries; beat calls it every hour."""
     return webhook_delivery.deliveries_tidy()
+
+
+@shared_task
+def answers_tidy() -> int:
+    """Forget answers to keys that have expired; beat calls it every hour."""
+    return kept_answers.answers_tidy()

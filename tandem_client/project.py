@@ -1,16 +1,26 @@
 """One project: comparisons in and out, changes, versions, exports and jobs."""
 
+import hashlib
+import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tandem_client.errors import JobFailed
 from tandem_client.progress import bar
-from tandem_client.records import ChangeRow, ComparisonRow, PreferenceRow, VersionRow
+from tandem_client.records import (
+    ChangeRow,
+    ComparisonRow,
+    ExportJobRow,
+    PreferenceRow,
+    VersionDiff,
+    VersionRow,
+    ViewRow,
+)
 from tandem_client.transport import Transport
 
 if TYPE_CHECKING:
@@ -107,10 +117,11 @@ class Project:
         path: str | Path,
         *,
         format: str = "auto",
+        mapping: Mapping[str, Any] | None = None,
         dry_run: bool = False,
         progress: bool = False,
     ) -> dict[str, Any]:
-        """Send a file and wait until it is imported.
+        """Send a file and wait until it is imported; ``mapping`` says which column holds what.
 
         Raises
         ------
@@ -119,15 +130,87 @@ class Project:
         """
         path = Path(path)
         form = {"format": format, "dry_run": str(dry_run).lower()}
+        if mapping:
+            form["mapping"] = json.dumps(dict(mapping))
         with path.open("rb") as stream:
             files = {"file": (path.name, stream)}
             job = self.request("POST", "imports", data=form, files=files)
         return self.wait(f"imports/{job['id']}", progress=progress)
 
+    def preview(self, job: str) -> dict[str, Any]:
+        """The first rows of a sent file, its columns, and a guess of what they hold."""
+        row: dict[str, Any] = self.request("GET", f"imports/{job}/preview")
+        return row
+
+    def remap(self, job: str, mapping: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a sent file again with its columns mapped; ``confirm`` imports it."""
+        self.request("POST", f"imports/{job}/mapping", json={"mapping": dict(mapping)})
+        return self.wait(f"imports/{job}")
+
+    def confirm(self, job: str) -> dict[str, Any]:
+        """Import what a check has found to be right."""
+        self.request("POST", f"imports/{job}/confirm")
+        return self.wait(f"imports/{job}")
+
     def freeze(self, label_rule: str = "human_majority-v1") -> VersionRow:
         """Freeze a dataset version of what is labelled now."""
         row: VersionRow = self.request("POST", "versions", json={"label_rule": label_rule})
         return row
+
+    def freeze_in_background(
+        self, label_rule: str = "human_majority-v1", *, progress: bool = False, **filters: Any
+    ) -> VersionRow:
+        """Freeze a version of any size, under any rule and filters, and wait for it."""
+        body = {"label_rule": label_rule, "filters": filters}
+        job = self.request("POST", "freezes", json=body)
+        done = self.wait(f"freezes/{job['id']}", progress=progress)
+        return self.version(done["version"])
+
+    def version(self, number: int) -> VersionRow:
+        """One version with its manifest."""
+        row: VersionRow = self.request("GET", f"versions/{number}")
+        return row
+
+    def versions(self) -> list[VersionRow]:
+        """All versions, newest first."""
+        rows: list[VersionRow] = self.request("GET", "versions")
+        return rows
+
+    def diff(self, before: int, after: int) -> VersionDiff:
+        """What changed from one version to another."""
+        row: VersionDiff = self.request("GET", f"versions/{after}/since/{before}")
+        return row
+
+    def views(self) -> list[ViewRow]:
+        """The saved filters of the explorer."""
+        rows: list[ViewRow] = self.request("GET", "views")
+        return rows
+
+    def save_view(self, name: str, *, is_shared: bool = False, **query: Any) -> ViewRow:
+        """Save filters of the explorer under a name."""
+        body = {"name": name, "query": query, "is_shared": is_shared}
+        row: ViewRow = self.request("POST", "views", json=body)
+        return row
+
+    def export_in_background(
+        self, path: str | Path, *, progress: bool = False, **options: Any
+    ) -> ExportJobRow:
+        """Let a worker write the export, then fetch its file and check its SHA-256.
+
+        Raises
+        ------
+        JobFailed
+            If the export failed or was cancelled.
+        ValueError
+            If what came is not what was written.
+        """
+        started = self.request("POST", "exports", json=options)
+        place = f"exports/{started['id']}"
+        job = cast(ExportJobRow, self.wait(place, progress=progress))
+        digest = self._fetch(f"{place}/file", Path(path), {}, progress=progress)
+        if digest != job["sha256"]:
+            raise ValueError(f"{path} has the SHA-256 {digest}, not {job['sha256']}.")
+        return job
 
     def export(
         self,
@@ -140,18 +223,24 @@ class Project:
     ) -> Path:
         """Download an export into a file, in flat memory; the file is whole or not there."""
         path = Path(path)
-        draft = path.with_name(f"{path.name}.part")
         params = {"format": format, **({"version": version} if version else {}), **options}
+        self._fetch("export", path, params, progress=progress)
+        return path
+
+    def _fetch(self, place: str, path: Path, params: dict[str, Any], *, progress: bool) -> str:
+        """Stream an answer into a file and return its SHA-256."""
+        draft, digest = path.with_name(f"{path.name}.part"), hashlib.sha256()
         with (
-            self._transport.stream(f"projects/{self.slug}/export", params) as response,
+            self._transport.stream(f"projects/{self.slug}/{place}", params) as response,
             draft.open("wb") as file,
             bar("bytes", show=progress) as shown,
         ):
             for block in response.iter_bytes():
                 file.write(block)
+                digest.update(block)
                 shown.update(len(block))
         draft.rename(path)
-        return path
+        return digest.hexdigest()
 
     def to_datasets(
         self, *, format: str = "trl-preference", version: int | None = None, **options: Any

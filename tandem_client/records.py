@@ -89,6 +89,49 @@ class VersionRow(TypedDict):
     created_at: str
 
 
+class VersionDiff(TypedDict):
+    """What changed from one version to another; ``is_whole`` if labels were compared too."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    figures: dict[str, dict[str, int]]
+    n_added: int
+    n_removed: int
+    n_new_verdicts: int
+    n_touched: int
+    outcomes: dict[str, int]
+    changes: list[dict[str, Any]]
+    is_whole: bool
+
+
+class ExportJobRow(TypedDict):
+    """An export that a worker writes; ``sha256`` is set once it is done."""
+
+    id: str
+    state: str
+    options: dict[str, Any]
+    n_done: int
+    n_total: int
+    message: str
+    created_at: str
+    finished_at: str | None
+    version: int | None
+    file_name: str
+    n_bytes: int
+    sha256: str
+
+
+class ViewRow(TypedDict):
+    """Filters of the explorer under a name."""
+
+    id: int
+    name: str
+    query: dict[str, str]
+    is_shared: bool
+    owner: str
+    created_at: str
+
+
 class TokenRow(TypedDict):
     """A token; ``secret`` is told once, when it is made."""
 

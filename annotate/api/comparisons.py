@@ -39,6 +39,7 @@ from annotate.selectors.explorer import (
     STATES,
     Filters,
     explored,
+    is_better_sorted,
     key_page,
 )
 from annotate.selectors.rows import comparison_row, preference_row, with_texts
@@ -165,7 +166,11 @@ class ComparisonListView(APIView):
         filters = Filters.read(query, order="oldest")
         found = with_texts(explored(project=access.project, filters=filters))
         page = key_page(
-            found=found, order=filters.order, cursor=query["cursor"], size=query["page_size"]
+            found=found,
+            order=filters.order,
+            cursor=query["cursor"],
+            size=query["page_size"],
+            is_sorted=is_better_sorted(project=access.project, filters=filters),
         )
         rows = [comparison_row(row) for row in page.rows]
         return Response({"next": next_link(request, page.next_cursor), "results": rows})

@@ -23,7 +23,7 @@ from annotate.formats.containers import CONTAINERS
 from annotate.formats.registry import AUTO, IMPORT_FORMATS, MAPPED
 from annotate.models import ImportJob, JobState, LabelRule
 from annotate.pairings import ALL, PAIRINGS
-from annotate.selectors.datasets import dataset_versions
+from annotate.selectors.datasets import dataset_versions, import_jobs
 from annotate.services.exports import (
     AUTO_STYLE,
     EXPORT_FORMATS,
@@ -38,6 +38,8 @@ from annotate.services.import_jobs import (
     import_job_progress,
 )
 from annotate.services.versions import dataset_version_create
+
+LISTED = 100
 
 
 class ExportInput(serializers.Serializer[Any]):
@@ -153,9 +155,14 @@ class ExportView(APIView):
 
 
 class ImportListView(APIView):
-    """Send a file; it is imported in the background."""
+    """List imports; send a file, which is imported in the background."""
 
     parser_classes = (MultiPartParser,)
+
+    @extend_schema(responses=ImportOutput(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        access = get_owned_project_for(request.user, slug)
+        return Response([_import(job) for job in import_jobs(project=access.project)[:LISTED]])
 
     @extend_schema(request=ImportInput, responses={202: ImportOutput})
     def post(self, request: Request, slug: str) -> Response:
@@ -163,7 +170,7 @@ class ImportListView(APIView):
         body = ImportInput(data=request.data)
         body.is_valid(raise_exception=True)
         job = import_job_create(project=access.project, user=access.user, **body.validated_data)
-        return _accepted(job, slug)
+        return import_accepted(job, slug)
 
 
 class ImportView(APIView):
@@ -181,7 +188,7 @@ class ImportConfirmView(APIView):
     @extend_schema(request=None, responses={202: ImportOutput})
     def post(self, request: Request, slug: str, public_id: UUID) -> Response:
         job = get_import_job_for(get_owned_project_for(request.user, slug), public_id)
-        return _accepted(import_job_confirm(job=job), slug)
+        return import_accepted(import_job_confirm(job=job), slug)
 
 
 class ImportCancelView(APIView):
@@ -218,7 +225,8 @@ class VersionListView(APIView):
         return Response(VersionOutput(version).data, status=code)
 
 
-def _accepted(job: ImportJob, slug: str) -> Response:
+def import_accepted(job: ImportJob, slug: str) -> Response:
+    """Answer that an import is under way, and where it can be looked at."""
     place = reverse("annotate_api:import", args=[slug, job.public_id])
     return Response(_import(job), status=status.HTTP_202_ACCEPTED, headers={"Location": place})
 

@@ -70,6 +70,43 @@ CHANGE: dict[str, Any] = {
     "undone_at": None,
     "n_restored": 0,
 }
+EXPORT: dict[str, Any] = {
+    "id": "5c2f1c1e-90c4-4a7b-8a52-6b1f0e6a2d11",
+    "state": "done",
+    "options": {"format": "trl-preference", "columns": ["margin"]},
+    "n_done": 702,
+    "n_total": 1000,
+    "message": "718,304 bytes, SHA-256 9f2ec1d0a7b4…",
+    "created_at": TIME,
+    "finished_at": TIME,
+    "version": 4,
+    "file_name": "answers-v4-trl-preference.jsonl",
+    "n_bytes": 718304,
+    "sha256": "9f2ec1d0a7b4" + 52 * "0",
+}
+FREEZE: dict[str, Any] = {
+    "id": "0f3a7a52-1b4e-4f0a-9df0-3a0c7f6f5b27",
+    "state": "queued",
+    "options": {"label_rule": "dawid_skene-v1", "filters": {"min_votes": 2}},
+    "n_done": 0,
+    "n_total": 1000,
+    "message": "",
+    "created_at": TIME,
+    "finished_at": None,
+    "version": None,
+}
+VERSION_DIFF: dict[str, Any] = {
+    "before": {"number": 3, "content_hash": "1b" * 32},
+    "after": {"number": 4, "content_hash": "9f" * 32},
+    "figures": {"Comparisons": {"before": 900, "after": 1000}},
+    "n_added": 100,
+    "n_removed": 0,
+    "n_new_verdicts": 130,
+    "n_touched": 117,
+    "outcomes": {"new label": 100, "other response": 3},
+    "changes": [],
+    "is_whole": True,
+}
 PROJECT: dict[str, Any] = {
     "slug": "answers",
     "name": "Support answers",
@@ -101,6 +138,17 @@ REQUESTS: dict[str, Any] = {
         "filters": {"slice": "topic=cooking", "disagreement": 0.5},
     },
     "views_create": {"name": "Cooking, split", "query": {"slice": "topic=cooking"}},
+    "exports_create": {"format": "trl-preference", "version": 4, "columns": ["margin"]},
+    "freezes_create": {"label_rule": "dawid_skene-v1", "filters": {"min_votes": 2}},
+    "imports_remap": {
+        "mapping": {
+            "prompt": "question",
+            "response_a": "out1",
+            "response_b": "out2",
+            "preference": "winner",
+        }
+    },
+    "imports_hub": {"source": "owner/dataset", "split": "train"},
     "tokens_create": {
         "name": "nightly import",
         "scope": "data",
@@ -132,6 +180,19 @@ RESPONSES: dict[str, Any] = {
     "preferences_list": {"next": None, "previous": None, "results": [PREFERENCE]},
     "changes_list": [CHANGE],
     "changes_create": CHANGE,
+    "exports_list": [EXPORT],
+    "exports_create": {**EXPORT, "state": "queued", "finished_at": None},
+    "exports_read": EXPORT,
+    "freezes_list": [FREEZE],
+    "freezes_create": FREEZE,
+    "versions_diff": VERSION_DIFF,
+    "imports_preview": {
+        "title": "Unknown",
+        "columns": [{"name": "question", "example": "How long do I boil an egg?"}],
+        "mapping": {"prompt": "question"},
+        "ids": [],
+        "errors": [],
+    },
     "tokens_list": [TOKEN],
     "tokens_create": {**TOKEN, "secret": "tdm_a1b2c3…"},
     "tokens_current": TOKEN,

@@ -1,6 +1,6 @@
 """A POST with an ``Idempotency-Key`` is done once; the same key again gets the first answer.
 
-Answers are kept for a day in Redis. A key that is in use answers 409, a key that was used for
+Answers are kept for a day in PostgreSQL. A key that is in use answers 409, a key that was used for
 another request 422. What failed on our side or was refused for its rate is not kept, so that it can
 be tried again.
 """
@@ -8,38 +8,21 @@ be tried again.
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from uuid import UUID
 
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
 from annotate.api.errors import CONTENT_TYPE, problem
+from annotate.models import KeptAnswer
+from annotate.services.kept_answers import answer_claim, answer_forget, answer_keep
 from annotate.services.tokens import api_token_find
 
 HEADER = "Idempotency-Key"
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
-KEPT_S = 24 * 3600
-# A process that dies while it answers leaves its claim behind for this long.
-CLAIM_S = 300
 MAX_KEPT_BYTES = 2**20
 NOT_KEPT = frozenset({401, 403, 429})
 KEPT_HEADERS = ("Content-Type", "Location", "ETag")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer as it is kept, with the request that it belongs to."""
-
-    fingerprint: str
-    status: int = 0
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the first request has been answered."""
-        return self.status > 0
 
 
 def answer_once(
@@ -52,51 +35,54 @@ def answer_once(
         return get_response(request)
     if not KEY.fullmatch(key):
         return _refusal(400, f"{HEADER} must be 1 to 200 visible ASCII characters, such as a UUID.")
-    place = f"idempotency:{caller}:{hashlib.sha256(key.encode()).hexdigest()}"
-    claim = Answer(_fingerprint(request))
-    if not cache.add(place, claim, timeout=CLAIM_S):
-        return _known(cache.get(place) or claim, claim.fingerprint)
+    place = hashlib.sha256(f"{caller}:{key}".encode()).hexdigest()
+    fingerprint = _fingerprint(request)
+    claim = answer_claim(place=place, fingerprint=fingerprint)
+    if claim is None:
+        return _known(place, fingerprint)
     return _answered(place, claim, request, get_response)
 
 
 def _answered(
     place: str,
-    claim: Answer,
+    claim: UUID,
     request: HttpRequest,
     get_response: Callable[[HttpRequest], HttpResponseBase],
 ) -> HttpResponseBase:
-    answer: Answer | None = None
+    is_kept = False
     try:
         response = get_response(request)
-        answer = _kept(claim, response)
+        is_kept = _keep(place, claim, response)
     finally:
         # Also after an exception: the claim must not outlive a request that came to nothing.
-        if answer is None:
-            cache.delete(place)
-        else:
-            cache.set(place, answer, timeout=KEPT_S)
+        if not is_kept:
+            answer_forget(place=place, claim=claim)
     return response
 
 
-def _kept(claim: Answer, response: HttpResponseBase) -> Answer | None:
+def _keep(place: str, claim: UUID, response: HttpResponseBase) -> bool:
     if not isinstance(response, HttpResponse) or response.status_code >= 500:
-        return None
+        return False
     if response.status_code in NOT_KEPT or len(response.content) > MAX_KEPT_BYTES:
-        return None
-    headers = tuple((name, response[name]) for name in KEPT_HEADERS if name in response)
-    return Answer(claim.fingerprint, response.status_code, response.content, headers)
+        return False
+    headers = {name: response[name] for name in KEPT_HEADERS if name in response}
+    return answer_keep(
+        place=place, claim=claim, status=response.status_code, body=response.content,
+        headers=headers,
+    )  # fmt: skip
 
 
-def _known(answer: Answer, fingerprint: str) -> HttpResponse:
-    if answer.fingerprint != fingerprint:
+def _known(place: str, fingerprint: str) -> HttpResponse:
+    kept = KeptAnswer.objects.filter(place=place).first()
+    if kept is not None and kept.fingerprint != fingerprint:
         return _refusal(422, f"This {HEADER} was used for another request. Draw a new one.")
-    if not answer.is_ready:
+    if kept is None or not kept.status:
         response = _refusal(409, f"The first request with this {HEADER} is still being answered.")
         response["Retry-After"] = "1"
         return response
-    response = HttpResponse(answer.body, status=answer.status)
+    response = HttpResponse(bytes(kept.body), status=kept.status)
     del response["Content-Type"]
-    for name, value in answer.headers:
+    for name, value in kept.headers.items():
         response[name] = value
     response["Idempotent-Replayed"] = "true"
     return response

@@ -19,6 +19,7 @@ SCOPES: dict[str, str] = {
     "changes": Scope.DATA,
     "comparisons": Scope.DATA,
     "exports": Scope.DATA,
+    "freezes": Scope.DATA,
     "imports": Scope.DATA,
     "versions": Scope.DATA,
     "views": Scope.DATA,

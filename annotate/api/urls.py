@@ -12,6 +12,7 @@ from annotate.api import (
     quality,
     settings,
     tokens,
+    transfer,
     webhooks,
     workbench,
 )
@@ -41,6 +42,7 @@ project_urls: list[URLPattern | URLResolver] = [
     *comparisons.project_urls,
     *changes.project_urls,
     *data.project_urls,
+    *transfer.project_urls,
     *settings.project_urls,
     *webhooks.project_urls,
     *quality.project_urls,

@@ -25,9 +25,11 @@ class ResponseRecord(NamedTuple):
     source_model: str
 
 
-@dataclass(frozen=True, slots=True)
-class PreferenceRecord:
+class PreferenceRecord(NamedTuple):
     """One verdict as a file gives it, in canonical order.
+
+    A tuple, because a million of them are made in a transfer: a frozen dataclass takes three times
+    as long to build. Nobody writes into its dictionaries and lists.
 
     ``ranking`` has one rank per response, 0 best, equal ranks are ties. ``strength`` is signed:
     negative favours the first response. ``replicate`` tells repeated verdicts of one annotator
@@ -41,10 +43,10 @@ class PreferenceRecord:
     verdict: str
     ranking: tuple[int, ...] | None = None
     strength: float | None = None
-    aspects: dict[str, Any] = field(default_factory=dict)
-    ratings: dict[str, Any] = field(default_factory=dict)
-    reasons: dict[str, Any] = field(default_factory=dict)
-    spans: list[dict[str, Any]] = field(default_factory=list)
+    aspects: dict[str, Any] = {}
+    ratings: dict[str, Any] = {}
+    reasons: dict[str, Any] = {}
+    spans: list[dict[str, Any]] = []
     rationale: str = ""
     confidence: float | None = None
     probability: float | None = None
@@ -54,8 +56,8 @@ class PreferenceRecord:
     revision: int = 0
     is_simulated: bool = False
     is_override: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
-    origin: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = {}
+    origin: dict[str, Any] = {}
     created_at: datetime | None = None
 
     @property

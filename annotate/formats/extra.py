@@ -49,13 +49,15 @@ def extra_tag(project_id: int, columns: tuple[str, ...]) -> str:
     return "".join(source.tag(project_id) for source in _chosen(columns))
 
 
-def extra_reader(project_id: int, columns: tuple[str, ...]) -> Reader:
-    """What fills the chosen columns among the added ones."""
-    readers = [(source, source.open(project_id)) for source in _chosen(columns)]
+def extra_reader(project_id: int, columns: tuple[str, ...]) -> Reader | None:
+    """What fills the chosen columns among the added ones; ``None`` where none is chosen."""
+    readers = [source.open(project_id) for source in _chosen(columns)]
+    if not readers:
+        return None
 
     def read(record: ComparisonRecord, label: PairLabel) -> Row:
         row: Row = {}
-        for _, reader in readers:
+        for reader in readers:
             row |= reader(record, label)
         return {name: row[name] for name in columns if name in row}
 

@@ -43,6 +43,7 @@ TOP_FIELDS = frozenset({"id", "prompt", "responses", "criterion", "human", "llm"
 RESPONSE_FIELDS = frozenset({"id", "text", "model"})
 TURN_FIELDS = frozenset({"role", "content"})
 ROLES = frozenset({"system", "user", "assistant", "tool"})
+_KIND_OF = {"human": "human", "llm": "judge"}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -194,7 +195,7 @@ def _with_first_turn(
 
 
 def _verdicts(value: dict[str, Any], n_responses: int) -> Iterator[PreferenceRecord]:
-    for field, kind in (("human", "human"), ("llm", "judge")):
+    for field, kind in _KIND_OF.items():
         for index, entry in enumerate(the_list(value.get(field), field)):
             at = f"{field}[{index}]"
             if not isinstance(entry, dict):
@@ -218,7 +219,7 @@ def write_line(record: ComparisonRecord, *, provenance: bool = True) -> bytes:
     }
     if record.criterion:
         row["criterion"] = record.criterion
-    for field, kind in (("human", "human"), ("llm", "judge")):
+    for field, kind in _KIND_OF.items():
         verdicts = [p for p in record.preferences if p.kind == kind]
         if not provenance:
             verdicts.sort(key=lambda verdict: verdict.key)

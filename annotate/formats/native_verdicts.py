@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from annotate.formats.base import (
@@ -213,40 +213,25 @@ def numbered(verdicts: Iterable[PreferenceRecord]) -> tuple[PreferenceRecord, ..
         times = seen[verdict.key]
         seen[verdict.key] += 1
         if times and verdict.annotator == ANONYMOUS and verdict.kind == "human":
-            verdict = replace(verdict, annotator=f"{ANONYMOUS}-{times + 1}")
+            verdict = verdict._replace(annotator=f"{ANONYMOUS}-{times + 1}")
         elif times:
-            verdict = replace(verdict, replicate=verdict.replicate + times)
+            verdict = verdict._replace(replicate=verdict.replicate + times)
         result.append(verdict)
     return tuple(result)
 
 
 def verdict_entry(verdict: PreferenceRecord, *, provenance: bool) -> dict[str, Any]:
     """Write a verdict as an entry; what is empty stays out."""
-    optional: dict[str, Any] = {
-        "replicate": verdict.replicate,
-        "revision": verdict.revision,
-        "aspects": verdict.aspects,
-        "ratings": verdict.ratings,
-        "reasons": verdict.reasons,
-        "spans": verdict.spans,
-        "rationale": verdict.rationale,
-        "simulated": verdict.is_simulated,
-        "override": verdict.is_override,
-        "extra": verdict.extra,
-    }
-    measured: dict[str, Any] = {
-        "strength": verdict.strength,
-        "confidence": verdict.confidence,
-        "probability": verdict.probability,
-        "shown_order": verdict.shown_order,
-        "active_ms": verdict.active_ms,
-    }
-    entry = {
+    entry: dict[str, Any] = {
         NAME_FIELD[verdict.kind]: verdict.annotator,
         "preference": _preference_value(verdict),
-        **{key: value for key, value in optional.items() if value},
-        **{key: value for key, value in measured.items() if value is not None},
     }
+    for name, value in zip(_WRITTEN_IF_SET, _if_set(verdict), strict=True):
+        if value:
+            entry[name] = value
+    for name, measured in zip(_WRITTEN_IF_KNOWN, _if_known(verdict), strict=True):
+        if measured is not None:
+            entry[name] = measured
     if provenance:
         entry.update(verdict.origin)
         if verdict.created_at is not None:
@@ -254,13 +239,25 @@ def verdict_entry(verdict: PreferenceRecord, *, provenance: bool) -> dict[str, A
     return entry
 
 
+_WRITTEN_IF_SET = (
+    "replicate", "revision", "aspects", "ratings", "reasons", "spans", "rationale", "simulated",
+    "override", "extra",
+)  # fmt: skip
+_if_set = attrgetter(
+    "replicate", "revision", "aspects", "ratings", "reasons", "spans", "rationale", "is_simulated",
+    "is_override", "extra",
+)  # fmt: skip
+_WRITTEN_IF_KNOWN = ("strength", "confidence", "probability", "shown_order", "active_ms")
+_if_known = attrgetter(*_WRITTEN_IF_KNOWN)
+
+
 def _preference_value(verdict: PreferenceRecord) -> int | str | list[Any]:
     ranking = verdict.ranking
     if ranking is None:
         return verdict.verdict
+    if len(ranking) == 2 and ranking[0] != ranking[1]:
+        return 0 if ranking[0] < ranking[1] else 1
     if len(set(ranking)) == 1:
         return "tie"
-    if len(ranking) == 2:
-        return 0 if ranking[0] < ranking[1] else 1
     groups = [[i for i, r in enumerate(ranking) if r == rank] for rank in sorted(set(ranking))]
     return [group[0] if len(group) == 1 else group for group in groups]

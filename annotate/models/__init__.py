@@ -18,6 +18,7 @@ from annotate.models.explorer import (
     FiguresPlace,
     SavedView,
 )
+from annotate.models.kept_answer import KeptAnswer
 from annotate.models.preference import Preference
 from annotate.models.project import Guideline, Membership, Project, Protocol
 from annotate.models.quality import (
@@ -55,6 +56,7 @@ __all__ = [
     "Guideline",
     "ImportJob",
     "JobState",
+    "KeptAnswer",
     "LabelRule",
     "Membership",
     "Preference",

@@ -10,7 +10,10 @@ from annotate.models.project import Project
 class Prompt(models.Model):
     """One conversation that asks for a response; stored once and shared by its comparisons."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    # `prompt_once` begins with the project, so a second index would only cost imports.
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="prompts", db_index=False
+    )
     turns = models.JSONField(help_text='List of {"role", "content"}, the last one unanswered.')
     content_hash = models.CharField(max_length=64)
 
@@ -33,7 +36,10 @@ class Prompt(models.Model):
 class Response(models.Model):
     """One answer to a prompt, with the source model that annotators never see."""
 
-    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="responses")
+    # `response_once` begins with the prompt.
+    prompt = models.ForeignKey(
+        Prompt, on_delete=models.CASCADE, related_name="responses", db_index=False
+    )
     text = models.TextField(blank=True)
     source_model = models.CharField(max_length=200, blank=True, default="")
     content_hash = models.CharField(max_length=64)
@@ -68,7 +74,10 @@ class Comparison(models.Model):
     less the labels given and the leases that are live. Only services change the two.
     """
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="comparisons")
+    # `comparison_by_project` begins with the project.
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="comparisons", db_index=False
+    )
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="comparisons")
     responses: models.ManyToManyField[Response, "ComparisonResponse"] = models.ManyToManyField(
         Response, through="ComparisonResponse", related_name="comparisons"
@@ -105,13 +114,15 @@ class Comparison(models.Model):
 
     class Meta:
         indexes = [
+            # Exports read a project by id, a chunk at a time, wherever else its rows lie.
+            models.Index(fields=["project", "id"], name="comparison_by_project"),
             # All of a project in queue order; the queue's own index holds only what is open.
             models.Index(
                 models.F("project"),
                 -models.F("priority"),
                 models.F("id"),
                 name="comparison_in_queue_order",
-            )
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -166,7 +177,10 @@ class Reservation(models.Model):
 class ComparisonResponse(models.Model):
     """The place of a response in a comparison's canonical order (0, 1, …)."""
 
-    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="slots")
+    # `slot_position_once` begins with the comparison.
+    comparison = models.ForeignKey(
+        Comparison, on_delete=models.CASCADE, related_name="slots", db_index=False
+    )
     response = models.ForeignKey(Response, on_delete=models.PROTECT, related_name="slots")
     position = models.PositiveSmallIntegerField()
     external_id = models.CharField(max_length=200, blank=True, default="")

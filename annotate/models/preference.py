@@ -59,10 +59,18 @@ class Preference(models.Model):
         SIMULATED = "simulated", "Simulated"
 
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="preferences")
-    annotator = models.ForeignKey(Annotator, on_delete=models.CASCADE, related_name="preferences")
+    # `preference_by_annotator` begins with the annotator.
+    annotator = models.ForeignKey(
+        Annotator, on_delete=models.CASCADE, related_name="preferences", db_index=False
+    )
     protocol = models.ForeignKey(Protocol, on_delete=models.CASCADE, related_name="preferences")
     assignment = models.ForeignKey(
-        Assignment, null=True, blank=True, on_delete=models.CASCADE, related_name="preferences"
+        Assignment,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="preferences",
+        db_index=False,
     )
     verdict = models.CharField(max_length=16, choices=Verdict)
     ranking = ArrayField(models.PositiveSmallIntegerField(), null=True, blank=True)
@@ -96,6 +104,12 @@ class Preference(models.Model):
     class Meta:
         indexes = [
             models.Index(fields=["annotator", "created_at"], name="preference_by_annotator"),
+            # Imported and judges' verdicts have no assignment.
+            models.Index(
+                fields=["assignment"],
+                name="preference_by_assignment",
+                condition=models.Q(assignment__isnull=False),
+            ),
             models.Index(
                 fields=["annotator"],
                 name="preference_given",

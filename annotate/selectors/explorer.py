@@ -9,7 +9,7 @@ import binascii
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from django.contrib.postgres.search import SearchQuery
@@ -59,6 +59,8 @@ ORDERS = {
 }
 COUNTED_UP_TO = 10_000
 FEW = 2_000
+# So many rows are sorted in less time than a million are walked to find the first of them.
+SORTED_UP_TO = 60_000
 TERMS_SAMPLED = 2_000
 TERMS_KEPT_S = 60
 
@@ -170,21 +172,35 @@ def _narrowed(
     """
     # An id in full is meant as such: its hyphens would otherwise be read as "without".
     if filters.q and found.filter(external_id=filters.q).exists():
-        found, wanted = found.filter(external_id=filters.q), Q()
-    elif filters.q:
-        words = SearchQuery(filters.q, search_type="websearch", config="simple")
-        wanted = Q(document=words)
-    else:
-        wanted = Q()
+        found, filters = found.filter(external_id=filters.q), replace(filters, q="")
+    rows = _figures(project, filters)
+    if rows is None:
+        return found
+    few = list(rows[: FEW + 1])
+    return found.filter(pk__in=few if len(few) <= FEW else rows)
+
+
+def _figures(project: Project, filters: Filters) -> QuerySet[ComparisonFigures, int] | None:
+    """The ids of what has the words and terms that are asked for; ``None`` if none are."""
+    wanted = Q()
+    if filters.q:
+        wanted &= Q(document=SearchQuery(filters.q, search_type="websearch", config="simple"))
     kinds = (("source", filters.source), ("model", filters.model), ("meta", filters.slice))
     terms = [f"{kind}:{value}" for kind, value in kinds if value]
     if terms:
         wanted &= Q(terms__contains=terms)
     if not wanted:
-        return found
-    rows = ComparisonFigures.objects.filter(wanted, project=project).values_list("pk", flat=True)
-    few = list(rows[: FEW + 1])
-    return found.filter(pk__in=few if len(few) <= FEW else rows)
+        return None
+    return ComparisonFigures.objects.filter(wanted, project=project).values_list("pk", flat=True)
+
+
+def is_better_sorted(*, project: Project, filters: Filters) -> bool:
+    """Whether to collect and sort what passes, rather than walk the order until a page is full.
+
+    A slice often lies together, as its file came in: the walk may have to pass all the others.
+    """
+    rows = _figures(project, filters)
+    return rows is not None and _rows_planned(rows) <= SORTED_UP_TO
 
 
 def _state(state: str) -> Q:
@@ -224,9 +240,16 @@ class _IsAfter(Func):
 
 
 def key_page(
-    *, found: QuerySet[Comparison], order: str, cursor: str = "", size: int = 50
+    *,
+    found: QuerySet[Comparison],
+    order: str,
+    cursor: str = "",
+    size: int = 50,
+    is_sorted: bool = False,
 ) -> KeyPage:
     """Return the page that a cursor points at, or the first one.
+
+    ``is_sorted`` keeps the planner from walking the order's index (see `is_better_sorted`).
 
     Raises
     ------
@@ -237,7 +260,8 @@ def key_page(
         raise ApplicationError(
             f"Unknown order {order!r}; use one of {', '.join(_ORDERS)}.", field="order"
         )
-    rows = _sorted(found, _ORDERS[order], _cursor_read(cursor, order) if cursor else None)
+    by, after = _ORDERS[order], _cursor_read(cursor, order) if cursor else None
+    rows = _collected(found, by, after) if is_sorted else _sorted(found, by, after)
     listed: list[Any] = list(rows[: size + 1])
     if len(listed) <= size:
         return KeyPage(listed, None)
@@ -260,6 +284,16 @@ def _sorted(
         return rows
     place = _Row(Value(after[0], output_field=FloatField()), Value(after[1]))
     return rows.filter(_IsAfter(_Row(F("page_key"), F(by.id_name)), place))
+
+
+def _collected(
+    found: QuerySet[Comparison], by: Order, after: tuple[float, int] | None
+) -> QuerySet[Comparison]:
+    """The same rows in the same order, by expressions that no index holds."""
+    rows = _sorted(found, by, after)
+    if by.key is None:
+        return rows.order_by((F("pk") * (-1 if by.is_newest_first else 1)).asc())
+    return rows.order_by(F("page_key") + 0.0, "pk")
 
 
 def cursor_write(order: str, value: float, pk: int) -> str:
@@ -287,12 +321,16 @@ def count_about(found: QuerySet[M]) -> Count:
     n = found.order_by()[: COUNTED_UP_TO + 1].count()
     if n <= COUNTED_UP_TO:
         return Count(n, is_exact=True)
+    return Count(max(_rows_planned(found), COUNTED_UP_TO), is_exact=False)
+
+
+def _rows_planned(found: QuerySet[Any, Any]) -> int:
+    """How many rows the planner expects by its statistics."""
     sql, params = found.order_by().values("pk").query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
         plan = cursor.fetchone()[0]
-    rows = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]["Plan Rows"]
-    return Count(max(int(rows), COUNTED_UP_TO), is_exact=False)
+    return int((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]["Plan Rows"])
 
 
 def terms_usual(*, project: Project, kinds: Sequence[str], n: int = 100) -> dict[str, list[str]]:

@@ -33,6 +33,16 @@ def rows_copy(model: type[Model], columns: Sequence[str], rows: Iterable[Sequenc
             copy.write_row(row)
 
 
+def references_check_at_once() -> None:
+    """Check foreign keys with every statement until the transaction ends, not all at its end.
+
+    The parser works on while PostgreSQL checks a batch; at the end it would wait for all of them,
+    and PostgreSQL would have kept a list of a dozen checks per comparison.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 def json_text(value: Any) -> str:
     """A JSON column's value as COPY takes it."""
     return dump_json(value).decode()

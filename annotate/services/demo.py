@@ -125,9 +125,9 @@ def _human_verdict(
 
 def _decided(verdict: PreferenceRecord, strength: float) -> PreferenceRecord:
     if strength == 0:
-        return replace(verdict, verdict="tie", ranking=(0, 0), strength=0.0)
+        return verdict._replace(verdict="tie", ranking=(0, 0), strength=0.0)
     ranking = (0, 1) if strength < 0 else (1, 0)
-    return replace(verdict, verdict="ranked", ranking=ranking, strength=float(strength))
+    return verdict._replace(verdict="ranked", ranking=ranking, strength=float(strength))
 
 
 def _shown_order(rng: random.Random) -> tuple[int, int]:
@@ -174,4 +174,4 @@ def _judge_verdicts(record: ComparisonRecord, rng: random.Random) -> Iterator[Pr
             is_simulated=True,
         )
         decided = _decided(verdict, 0 if abs(lead) < 0.4 else lead)
-        yield replace(decided, strength=None)
+        yield decided._replace(strength=None)

@@ -97,6 +97,12 @@ def _merged(records: Sequence[ComparisonRecord]) -> Iterable[ComparisonRecord]:
 
 
 def _plan_new(plan: BatchPlan, target: ImportTarget, record: ComparisonRecord) -> None:
+    if len(record.preferences) == 1:
+        (label,) = record.preferences
+        error = _refusal(target, record, label, {})
+        plan.errors += [error] if error else []
+        plan.new.append(record)
+        return
     errors, labels = _added_labels(target, record, [])
     plan.errors += errors
     if len(labels) > 1:

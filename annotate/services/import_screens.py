@@ -4,17 +4,15 @@ Rows are remembered in a temporary table of the import's own transaction, so tha
 take no memory here.
 """
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
 
-from annotate.formats.base import ComparisonRecord, RowError
-from annotate.formats.json_lines import dump_json
-from annotate.formats.screening import leaks_of
+from annotate.formats.base import RowError
+from annotate.services.import_batches import ImportBatch, Notice
 
 EXAMPLES_KEPT = 20
 _CREATE = (
@@ -47,15 +45,14 @@ class Screens:
     n_same_content: int = 0
     n_content_groups: int = 0
 
-    def look_at(self, record: ComparisonRecord) -> None:
-        """Count what one comparison shows."""
-        texts = [response.text for response in record.responses]
-        self.n_same_responses += len(set(texts)) < len(texts)
-        for model, words in leaks_of(record):
+    def add(self, notice: Notice) -> None:
+        """Count what was noticed in one row."""
+        self.n_same_responses += notice.is_same
+        for model, words in notice.leaks:
             self.n_leaks += 1
             self.leaks_by_model[model] += 1
             if len(self.leak_examples) < EXAMPLES_KEPT:
-                example = {"row": record.row, "id": record.external_id, "model": model}
+                example = {"row": notice.row, "id": notice.external_id, "model": model}
                 self.leak_examples.append({**example, "words": words})
 
     def as_json(self) -> dict[str, Any]:
@@ -79,16 +76,12 @@ class SeenRows:
             cursor.execute(_CREATE)
             cursor.execute("TRUNCATE import_keys")
 
-    def add(self, records: Sequence[ComparisonRecord], new_ids: set[str]) -> None:
+    def add(self, batch: ImportBatch, new_ids: set[str]) -> None:
         """Remember a batch; ``new_ids`` are those that the project does not hold."""
-        lines = []
-        for record in records:
-            content = _content(record)
-            bare = dump_json([content, record.criterion, record.metadata])
-            lines.append(
-                f"{record.row}\t{_digest(record.external_id.encode())}\t{_digest(bare)}\t"
-                f"{_digest(dump_json(content))}\t{record.external_id in new_ids}\n"
-            )
+        lines = (
+            f"{keys}\t{record.external_id in new_ids}\n"
+            for keys, record in zip(batch.keys, batch.records, strict=True)
+        )
         with connection.cursor() as cursor, cursor.copy("COPY import_keys FROM STDIN") as copy:
             copy.write("".join(lines).encode())
 
@@ -118,11 +111,3 @@ class SeenRows:
         with connection.cursor() as cursor:
             cursor.execute(_SAME_CONTENT)
             screens.n_same_content, screens.n_content_groups = map(int, cursor.fetchone())
-
-
-def _content(record: ComparisonRecord) -> list[Any]:
-    return [record.turns, [[r.text, r.source_model, r.external_id] for r in record.responses]]
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()

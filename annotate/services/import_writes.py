@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.db import connection
 from django.utils import timezone
 
 from annotate.formats.base import ComparisonRecord, PreferenceRecord
@@ -42,11 +43,12 @@ def batch_write(*, target: ImportTarget, plan: BatchPlan) -> None:
 
 
 def _annotators_add(target: ImportTarget, plan: BatchPlan) -> None:
-    labels = [label for record in plan.new for label in record.preferences]
-    labels += [label for _, added in plan.labels.values() for label in added]
+    given = [record.preferences for record in plan.new]
+    given += [tuple(added) for _, added in plan.labels.values()]
     names: dict[tuple[str, str], bool] = {}
-    for label in labels:
-        names.setdefault((label.kind, label.annotator), label.is_simulated)
+    for labels in given:
+        for label in labels:
+            names.setdefault((label.kind, label.annotator), label.is_simulated)
     missing = [
         Annotator(project=target.project, kind=kind, name=name, is_simulated=is_simulated)
         for (kind, name), is_simulated in names.items()
@@ -117,12 +119,19 @@ def _comparison(
     )  # fmt: skip
 
 
+# Plain SQL: a thousand values take the queryset as long as the statement itself.
+_KNOWN_PROMPTS = (
+    "SELECT content_hash, id FROM annotate_prompt WHERE project_id = %s AND content_hash = ANY(%s)"
+)
+
+
 def _prompts_add(
     target: ImportTarget, records: dict[str, ComparisonRecord]
 ) -> tuple[dict[str, int], set[str]]:
     """Return every prompt's id by its hash, and the hashes that were there already."""
-    present = Prompt.objects.filter(project=target.project, content_hash__in=list(records))
-    found = dict(present.values_list("content_hash", "pk"))
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOWN_PROMPTS, [target.project.pk, list(records)])
+        found = dict(cursor.fetchall())
     missing = [digest for digest in records if digest not in found]
     pks = ids_reserve(Prompt, count=len(missing))
     rows_copy(

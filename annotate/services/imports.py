@@ -2,24 +2,22 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from annotate.formats.base import ComparisonRecord, FormatError, ImportFormat, Row, RowError
-from annotate.formats.opening import records_of
+from annotate.formats.base import ComparisonRecord, FormatError, ImportFormat, RowError
 from annotate.formats.registry import AUTO, import_format_of
 from annotate.models import Project
 from annotate.services.assignments import comparisons_lock
+from annotate.services.copying import references_check_at_once
+from annotate.services.import_batches import BATCH, ImportBatch, import_batches
 from annotate.services.import_plans import BatchPlan, ImportTarget, batch_plan
 from annotate.services.import_screens import Screens, SeenRows
 from annotate.services.import_writes import batch_write
 from annotate.services.preferences import project_writers_lock
-from annotate.services.reading_ahead import read_ahead
 
-BATCH = 1_000
 MAX_ERRORS_KEPT = 100
 MAX_ERRORS_LOGGED = 100_000
 CHECKING, WRITING = "checking", "writing"
@@ -202,12 +200,11 @@ class _Import:
         seen = SeenRows(one_label_per_row=self.format.one_label_per_row)
         extended: set[int] = set()
         for batch in self._batches():
-            records = self._without_errors(batch)
-            plan = batch_plan(target=target, records=records)
+            self._count(batch)
+            plan = batch_plan(target=target, records=batch.records)
             self.report.add_errors(plan.errors)
             self.report.add_plan(plan, n_new=0)
-            seen.add(records, {record.external_id for record in plan.new})
-            self._screen(records)
+            seen.add(batch, {record.external_id for record in plan.new})
             extended.update(plan.labels)
             self.tell(ImportProgress(CHECKING, self.report.n_rows, self.options.n_rows_expected))
         self.report.add_errors(list(seen.twice(MAX_ERRORS_LOGGED)))
@@ -216,29 +213,26 @@ class _Import:
         seen.summarize(self.report.screens)
         return sorted(extended)
 
-    def _without_errors(self, batch: list[Row]) -> list[ComparisonRecord]:
-        self.report.n_rows += len(batch)
-        self.report.add_errors([row for row in batch if isinstance(row, RowError)])
-        return [row for row in batch if isinstance(row, ComparisonRecord)]
-
-    def _screen(self, records: list[ComparisonRecord]) -> None:
-        for record in records:
-            self.report.screens.look_at(record)
+    def _count(self, batch: ImportBatch) -> None:
+        self.report.n_rows += batch.n_rows
+        self.report.add_errors(batch.errors)
+        for notice in batch.notices:
+            self.report.screens.add(notice)
 
     def _write_at_once(self, target: ImportTarget) -> None:
         """Write while reading; the first sign of anything wrong ends it."""
         project_writers_lock(project_id=self.project.pk)
+        references_check_at_once()
         seen = SeenRows(one_label_per_row=self.format.one_label_per_row)
         for batch in self._batches():
-            records = self._without_errors(batch)
+            self._count(batch)
             if self.report.n_errors:
                 raise _Suspicious
-            plan = self._planned(target, records)
+            plan = self._planned(target, batch.records)
             if plan.errors:
                 raise _Suspicious
             self._put(target, plan)
-            seen.add(records, set())
-            self._screen(records)
+            seen.add(batch, set())
             self.report.add_plan(plan, n_new=len(plan.new))
             self.tell(ImportProgress(WRITING, self.report.n_rows, self.options.n_rows_expected))
         if self.format.one_label_per_row and any(seen.twice(1)):
@@ -261,8 +255,8 @@ class _Import:
 
     def _check_while_writing(self, target: ImportTarget) -> None:
         for batch in self._batches():
-            records = self._without_errors(batch)
-            plan = batch_plan(target=target, records=records)
+            self._count(batch)
+            plan = batch_plan(target=target, records=batch.records)
             self.report.add_errors(plan.errors)
             if plan.errors:
                 return
@@ -274,27 +268,21 @@ class _Import:
         self.report.n_rows, self.report.screens = checked.n_rows, checked.screens
         project_writers_lock(project_id=self.project.pk)
         comparisons_lock(comparison_ids=extended)
+        references_check_at_once()
         target = ImportTarget.of(self.project)
         n_done = 0
         for batch in self._batches():
-            records = [row for row in batch if isinstance(row, ComparisonRecord)]
-            plan = batch_plan(target=target, records=records)
+            plan = batch_plan(target=target, records=batch.records)
             self.report.add_errors(plan.errors)
             if plan.errors:
                 raise _Refused
             batch_write(target=target, plan=plan)
             self.report.add_plan(plan, n_new=len(plan.new))
-            n_done += len(batch)
+            n_done += batch.n_rows
             self.tell(ImportProgress(WRITING, n_done, self.report.n_rows))
 
-    def _batches(self) -> Iterator[list[Row]]:
-        return read_ahead(batched(records_of(self.path, self.format), BATCH))
-
-
-def batched(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
-    """Yield rows by lists of at most ``size``."""
-    while batch := list(islice(rows, size)):
-        yield batch
+    def _batches(self) -> Iterator[ImportBatch]:
+        return import_batches(self.path, self.format)
 
 
 class _Suspicious(Exception):

@@ -1,5 +1,6 @@
 """The data explorer: what the project holds, found and shown."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_safe
 from annotate.access import Access, get_comparison_for, get_owned_project_for
 from annotate.errors import ApplicationError
 from annotate.explorer_forms import BulkForm, ExplorerForm, SavedViewForm
+from annotate.models import Project
 from annotate.rendering import markdown_to_html
 from annotate.sections import sections_of
 from annotate.selectors.comparison_page import comparison_history
@@ -20,6 +22,7 @@ from annotate.selectors.explorer import (
     KeyPage,
     count_about,
     explored,
+    is_better_sorted,
     key_page,
     terms_usual,
 )
@@ -53,7 +56,7 @@ def explorer_page(
     filters = form.filters if form.is_bound else Filters()
     query = filters.as_query()
     found = explored(project=project, filters=filters).select_related("prompt", "figures")
-    page = _page(found, filters.order, request.GET.get("cursor", ""))
+    page = _page(project, filters, found, request.GET.get("cursor", ""))
     next_query = {**query, "cursor": page.next_cursor} if page.next_cursor else {}
     context = page_context(access, nav="comparisons") | {
         "form": form,
@@ -74,12 +77,14 @@ def explorer_page(
     return render(request, "annotate/comparison_list.html", context | replaced, status=status)
 
 
-def _page(found: Any, order: str, cursor: str) -> KeyPage:
+def _page(project: Project, filters: Filters, found: Any, cursor: str) -> KeyPage:
+    is_sorted = is_better_sorted(project=project, filters=filters)
+    show = partial(key_page, found=found, order=filters.order, size=ROWS, is_sorted=is_sorted)
     try:
-        return key_page(found=found, order=order, cursor=cursor, size=ROWS)
+        return show(cursor=cursor)
     except ApplicationError:
         # An address that somebody cut short: the first page is better than an error.
-        return key_page(found=found, order=order, size=ROWS)
+        return show()
 
 
 @require_safe

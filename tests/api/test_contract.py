@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis
 import pytest
 import schemathesis
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
@@ -23,7 +24,10 @@ from schemathesis.specs.openapi.checks import (
 
 from annotate.models import Annotator, Comparison
 from annotate.services.bulk_changes import bulk_change
+from annotate.services.export_jobs import export_job_create, export_job_run
 from annotate.services.figures import figures_refresh
+from annotate.services.freeze_jobs import freeze_job_create
+from annotate.services.import_jobs import import_job_create, import_job_run
 from annotate.services.saved_views import saved_view_save
 from annotate.services.tokens import api_token_create
 from annotate.services.versions import dataset_version_create
@@ -84,6 +88,14 @@ def _world() -> str:
     )
     delivery = webhook_test(webhook=webhook)
     view = saved_view_save(project=project, user=ada, name="eggs", query={"q": "eggs"})
+    export = export_job_create(project=project, user=ada, format="native")
+    export_job_run(job_id=export.pk)
+    freeze = freeze_job_create(project=project, label_rule="human_majority-v1", user=ada)
+    job = import_job_create(
+        project=project, user=ada, dry_run=True,
+        file=SimpleUploadedFile("rows.csv", b"question,left,right\nWhy?,one,two\n"),
+    )  # fmt: skip
+    import_job_run(job_id=job.pk)
     _, secret = api_token_create(
         user=ada,
         name="contract",
@@ -100,6 +112,11 @@ def _world() -> str:
             "views": view.pk,
             "annotators": human.pk,
             "people": human.pk,
+            "exports": export.public_id,
+            "freezes": freeze.public_id,
+            "imports": job.public_id,
+            "versions": 1,
+            "since": 1,
         }
     )
     return secret

@@ -1,7 +1,8 @@
 """The Python client against the real application, in this process."""
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from pytest_django.fixtures import Settings
 
-from annotate.models import Comparison, ImportJob
+from annotate.models import Comparison, ExportJob, FreezeJob, ImportJob
 from annotate.models import Project as ProjectModel
+from annotate.services.export_jobs import export_job_run
+from annotate.services.freeze_jobs import freeze_job_run
 from annotate.services.import_jobs import import_job_run
 from annotate.services.tokens import api_token_create
 from tandem_client import Client, Conflict, Invalid, JobFailed, NotFound, TandemError
@@ -238,3 +241,72 @@ def test_without_address_and_token_it_says_what_is_missing(
     monkeypatch.delenv("TANDEM_URL", raising=False)
     with pytest.raises(TandemError, match="TANDEM_URL"):
         Client()
+
+
+# --- What takes a worker ------------------------------------------------------------------------
+
+
+def beside_a_worker(secret: str, run: Callable[[], None]) -> Project:
+    """A project whose jobs a worker runs whenever the client waits for one."""
+    client = Client("http://localhost", secret, http=Flaky())
+    return Project(client.project("answers")._transport, "answers", sleep=lambda _: run())
+
+
+@pytest.fixture
+def worked(secret: str, project_row: ProjectModel) -> Project:
+    """The project beside a worker, with one labelled comparison."""
+    comparison = make_comparison(project_row, external_id="q1")
+    make_preference(comparison, make_annotator(project_row))
+
+    def run() -> None:
+        for model, work in (
+            (ExportJob, export_job_run), (FreezeJob, freeze_job_run), (ImportJob, import_job_run),
+        ):  # fmt: skip
+            for job in model.objects.filter(state="queued"):
+                work(job_id=job.pk)
+
+    return beside_a_worker(secret, run)
+
+
+def test_an_export_by_a_worker_is_fetched_and_checked(worked: Project, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.jsonl"
+    job = worked.export_in_background(path, format="trl-preference", columns=["margin"])
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == job["sha256"]
+    assert json.loads(path.read_text())["margin"] == 1.0
+
+
+def test_versions_are_frozen_by_a_worker_and_compared(
+    worked: Project, project_row: ProjectModel
+) -> None:
+    first = worked.freeze_in_background(min_votes=1)
+    make_preference(make_comparison(project_row, external_id="q2"), make_annotator(project_row))
+    second = worked.freeze_in_background(min_votes=1)
+    assert [version["number"] for version in worked.versions()] == [2, 1]
+    assert worked.version(1) == first
+    assert worked.diff(first["number"], second["number"])["n_added"] == 1
+
+
+def test_a_file_is_mapped_after_a_look_at_it(worked: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("question,left,right\nWhy?,one,two\n")
+    with pytest.raises(JobFailed) as failure:
+        worked.import_file(path, dry_run=True)
+    job = failure.value.job["id"]
+    assert [column["name"] for column in worked.preview(job)["columns"]][:1] == ["question"]
+    mapping = {"prompt": "question", "response_a": "left", "response_b": "right"}
+    assert worked.remap(job, mapping)["n_created"] == 1
+    assert worked.confirm(job)["state"] == "done"
+    assert len(list(worked.comparisons())) == 2
+
+
+def test_a_mapping_may_come_with_the_file(worked: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("question,left,right\nWhy?,one,two\n")
+    mapping = {"prompt": "question", "response_a": "left", "response_b": "right"}
+    assert worked.import_file(path, format="mapped", mapping=mapping)["n_created"] == 1
+
+
+def test_a_view_is_saved_and_listed(worked: Project) -> None:
+    saved = worked.save_view("cooking", is_shared=True, slice="topic=cooking")
+    assert worked.views() == [saved]
+    assert saved["query"] == {"slice": "topic=cooking"}

@@ -20,6 +20,7 @@ from annotate.selectors.explorer import (
     Filters,
     count_about,
     explored,
+    is_better_sorted,
     key_page,
     terms_usual,
 )
@@ -197,12 +198,12 @@ def test_an_unknown_state_or_order_is_named(project: Project) -> None:
 # --- Pages --------------------------------------------------------------------------------------
 
 
-def walked(project: Project, order: str, size: int) -> list[str]:
+def walked(project: Project, order: str, size: int, *, is_sorted: bool = False) -> list[str]:
     """The ids of every page, one after the other."""
     ids, cursor = [], ""
     while True:
         rows = explored(project=project, filters=Filters())
-        page = key_page(found=rows, order=order, cursor=cursor, size=size)
+        page = key_page(found=rows, order=order, cursor=cursor, size=size, is_sorted=is_sorted)
         ids += [row.external_id for row in page.rows]
         if page.next_cursor is None:
             return ids
@@ -222,6 +223,8 @@ def test_pages_of_any_size_list_every_row_once_in_order(priorities: list[float],
     assert walked(project, "queue", size) == [str(place) for place in by_queue]
     assert walked(project, "oldest", size) == [str(place) for place in range(len(priorities))]
     assert walked(project, "newest", size) == walked(project, "oldest", size)[::-1]
+    for order in ("queue", "oldest", "newest"):
+        assert walked(project, order, size, is_sorted=True) == walked(project, order, size)
 
 
 def test_disagreement_sorts_what_has_one_and_leaves_out_what_has_none(project: Project) -> None:
@@ -231,6 +234,18 @@ def test_disagreement_sorts_what_has_one_and_leaves_out_what_has_none(project: P
     labelled(project, "agreed", [A, A], [])
     figures_refresh(project=project)
     assert walked(project, "disagreement", 2) == ["all", "third", "agreed"]
+    assert walked(project, "disagreement", 2, is_sorted=True) == ["all", "third", "agreed"]
+
+
+def test_a_slice_is_sorted_unless_it_is_large(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_comparison(project, metadata={"topic": "eggs"})
+    figures_refresh(project=project)
+    assert is_better_sorted(project=project, filters=Filters(slice="topic=eggs"))
+    assert not is_better_sorted(project=project, filters=Filters(state="open"))
+    monkeypatch.setattr("annotate.selectors.explorer.SORTED_UP_TO", 0)
+    assert not is_better_sorted(project=project, filters=Filters(slice="topic=eggs"))
 
 
 def test_rows_that_come_meanwhile_move_no_page(project: Project) -> None:

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Comparison, ImportJob, Project
-from annotate.services import import_jobs, imports
+from annotate.services import import_batches, import_jobs
 from annotate.services.import_jobs import (
     ImportBusy,
     import_job_cancel,
@@ -152,7 +152,7 @@ def test_a_cancelled_job_never_runs(project: Project) -> None:
 def test_a_job_cancelled_while_writing_leaves_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "BATCH", 1)
+    monkeypatch.setattr(import_batches, "BATCH", 1)
     job = a_job(project)
 
     def cancel_late(job_id: int, progress: ImportProgress) -> None:

@@ -18,7 +18,7 @@ from annotate.models import (
     Response,
 )
 from annotate.selectors.records import dataset_cut, records_stream
-from annotate.services import imports
+from annotate.services import import_batches
 from annotate.services.imports import ImportProgress, comparisons_import
 from tests.factories import make_annotator, make_comparison, make_project
 
@@ -250,7 +250,7 @@ def test_rows_of_one_csv_comparison_bring_one_label_each(project: Project, tmp_p
 def test_rows_of_one_csv_comparison_may_lie_batches_apart(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "BATCH", 1)
+    monkeypatch.setattr(import_batches, "BATCH", 1)
     path = tmp_path / "rows.csv"
     path.write_text(
         "id,prompt,response_a,response_b,preference,annotator\n"
@@ -265,7 +265,7 @@ def test_rows_of_one_csv_comparison_may_lie_batches_apart(
 def test_a_contradiction_that_shows_only_while_writing_takes_everything_back(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "BATCH", 1)
+    monkeypatch.setattr(import_batches, "BATCH", 1)
     path = tmp_path / "rows.csv"
     path.write_text(
         "id,prompt,response_a,response_b,preference,annotator\n"
@@ -297,7 +297,7 @@ def test_progress_tells_phase_and_rows(project: Project, save: Save) -> None:
 def test_a_crash_while_writing_leaves_nothing(
     project: Project, save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "BATCH", 1)
+    monkeypatch.setattr(import_batches, "BATCH", 1)
 
     def fail_late(progress: ImportProgress) -> None:
         if progress == ImportProgress("writing", 2, None):

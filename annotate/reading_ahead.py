@@ -19,7 +19,8 @@ class _End:
 def read_ahead(items: Iterator[T], *, depth: int = 2) -> Iterator[T]:
     """Yield what ``items`` yields, read by a thread that stays ``depth`` items ahead.
 
-    The reader must not touch the database. It ends when the consumer does.
+    The reader works in another thread and must not use Django's connection, which belongs to this
+    one; a psycopg connection can be shared. It ends when the consumer does.
     """
     queue: Queue[T | _End] = Queue(maxsize=depth)
     stopped = Event()

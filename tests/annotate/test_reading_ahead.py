@@ -6,7 +6,7 @@ from itertools import count, islice
 
 import pytest
 
-from annotate.services.reading_ahead import read_ahead
+from annotate.reading_ahead import read_ahead
 
 
 def test_every_item_comes_in_order() -> None:
