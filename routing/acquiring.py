@@ -117,7 +117,7 @@ def choose_batch(row: AcquisitionRound, *, report: Report) -> Batch:
             embeddings,
             candidates.acquired_count,
             candidates.prompt[selection.indices],
-            np.asarray(selection.is_random, dtype=np.bool_),
+            np.asarray(selection.is_random, dtype=np.bool_) | (strategy == RANDOM_STRATEGY),
             seed=row.seed,
         ),
     )

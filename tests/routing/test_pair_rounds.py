@@ -104,6 +104,7 @@ def test_without_a_reward_model_the_pair_is_drawn_at_random(ranked: Project) -> 
     assert row.picks.filter(parent__isnull=False, comparison__n_responses=2).count() == 6
 
 
+@pytest.mark.slow
 def test_other_pairs_follow_when_one_is_labelled_until_they_give_an_order(
     ranked: Project,
 ) -> None:
@@ -134,6 +135,7 @@ def test_an_unknown_rule_is_refused_by_name(ranked: Project) -> None:
         run_round(ranked, pair_rule="luck")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("posterior", "strategy"),
     [
