@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from string import ascii_uppercase
 from typing import Any
 
 from annotate import sections
@@ -61,7 +62,7 @@ def judge_replies(comparison: Comparison) -> Section:
             (
                 f"{reply.created_at:%Y-%m-%d %H:%M}",
                 reply.judge.annotator.name,
-                "B, A" if reply.order_swapped else "A, B",
+                _order(reply),
                 reply.verdict or "unreadable",
                 reply.input_tokens,
                 reply.output_tokens,
@@ -72,6 +73,12 @@ def judge_replies(comparison: Comparison) -> Section:
         empty="No judge was asked from here.",
         texts=[(f"{reply.judge.annotator.name}, reply", reply.text) for reply in found],
     )
+
+
+def _order(reply: JudgeReply) -> str:
+    """The responses by their canonical letters, as they were shown."""
+    letters = [ascii_uppercase[place] for place in reply.places or (0, 1)]
+    return ", ".join(letters[::-1] if reply.order_swapped else letters)
 
 
 def register_events() -> None:

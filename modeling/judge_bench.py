@@ -21,6 +21,7 @@ from modeling.core.judge_calibration import MIN_VERDICTS, JudgeSignals, cross_ca
 from modeling.core.metrics import Interval, bin_of, wilson_interval
 from modeling.core.types import FloatArray, IntArray
 from modeling.evaluation import N_BINS, figure, number, predicted_side
+from modeling.judge_ranking_bench import ranking_figures
 from modeling.judge_tables import project_votes
 from modeling.judge_votes import JudgeVote, VoteTable
 
@@ -81,6 +82,7 @@ def _figures(table: VoteTable, name: str, truth: dict[int, int]) -> dict[str, An
         "parse_failures": figure(_parse_failures(table.n_unparsed.get(name, 0), len(votes))),
         **_calibration(table, name, rng),
         "slices": _slices(table, known, truth, rng),
+        "rankings": ranking_figures(table.rankings, name),
     }
 
 

@@ -6,8 +6,10 @@ from typing import Any
 from django import forms
 
 from annotate.models import Project
+from modeling.core.judge_rankings import MAX_PAIRS, USUAL_PAIRS
 from modeling.core.judge_templates import MAX_INSTRUCTIONS, STANDARD_INSTRUCTIONS
 from modeling.judges.plugin_names import plugin_names
+from modeling.judges.privacy import MAX_TERMS, terms_read
 from modeling.models import Judge, JudgePrompt, RewardModel
 
 Provider = Judge.Provider
@@ -18,10 +20,13 @@ NEEDED = {
     Provider.REWARD_MODEL: (),
 }
 """Fields that a provider cannot do without."""
-ASKED_IN_WORDS = ("model_name", "prompt", "conflict_policy", "family", "allow_related")
+ASKED_IN_WORDS = (
+    "model_name", "prompt", "conflict_policy", "max_pairs", "family", "allow_related",
+)  # fmt: skip
 FIELDS = {
     Provider.OPENAI: (
         *ASKED_IN_WORDS, "base_url", "api_key_env", "structured", "n_samples", "ask_logprobs",
+        "ranking_by", "pii_terms",
         "input_usd_per_million_tokens", "output_usd_per_million_tokens", "requests_per_minute",
         "tokens_per_minute", "pii_profile",
     ),
@@ -101,6 +106,22 @@ class JudgeForm(forms.Form):
     conflict_policy = forms.ChoiceField(
         label="When the two orders disagree", choices=Judge.ConflictPolicy.choices
     )
+    ranking_by = forms.ChoiceField(
+        label="More than two responses",
+        choices=Judge.RankingBy.choices,
+        initial=Judge.RankingBy.PAIRS,
+        required=False,
+        help_text="Pairs cost more questions and lean less on where a response stands in a list.",
+    )
+    max_pairs = forms.IntegerField(
+        label="Pairs of one comparison at most",
+        min_value=1,
+        max_value=MAX_PAIRS,
+        initial=USUAL_PAIRS,
+        required=False,
+        help_text="15 are all pairs of six responses, 45 of ten. With fewer, every response meets "
+        "equally many others. Each pair is two questions.",
+    )
     input_usd_per_million_tokens = forms.DecimalField(
         label="USD per million input tokens", min_value=0, max_digits=10, decimal_places=4,
         initial=0, required=False,
@@ -125,7 +146,14 @@ class JudgeForm(forms.Form):
         initial=Judge.PiiProfile.REPLACE,
         required=False,
         help_text="E-mail addresses, phone, card, account and social security numbers, IP "
-        "addresses. Names in running text are not found.",
+        "addresses, and the names and terms listed below. Other names are not found.",
+    )
+    pii_terms = forms.CharField(
+        label="Names and terms that must not leave",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=f"One a line, at most {MAX_TERMS}: people, customers, products. Found as whole "
+        "words in any case, and treated like personal data.",
     )
     family = forms.CharField(
         label="Model family",
@@ -175,11 +203,16 @@ class JudgeForm(forms.Form):
             raise forms.ValidationError('Write a JSON object, such as {"reference": "answer"}.')
         return options
 
+    def clean_pii_terms(self) -> list[str]:
+        """One name or term a line."""
+        return terms_read(self.cleaned_data["pii_terms"])
+
     def clean(self) -> dict[str, Any]:
         """Fill in what was left empty."""
         cleaned = dict(super().clean() or {})
         defaults = {
-            "n_samples": 1, "structured": Judge.Structured.OFF,
+            "n_samples": 1, "ranking_by": Judge.RankingBy.PAIRS, "max_pairs": USUAL_PAIRS,
+            "structured": Judge.Structured.OFF,
             "pii_profile": Judge.PiiProfile.OFF, "input_usd_per_million_tokens": 0,
             "output_usd_per_million_tokens": 0,
         }  # fmt: skip
@@ -192,10 +225,11 @@ class JudgeForm(forms.Form):
 GROUPS = (
     ("Who is asked", ("name", "base_url", "model_name", "api_key_env", "reward_model",
                       "plugin", "options")),
-    ("How", ("prompt", "structured", "n_samples", "ask_logprobs", "conflict_policy")),
+    ("How", ("prompt", "structured", "n_samples", "ask_logprobs", "conflict_policy",
+             "ranking_by", "max_pairs")),
     ("Money and limits", ("input_usd_per_million_tokens", "output_usd_per_million_tokens",
                           "requests_per_minute", "tokens_per_minute")),
-    ("Hygiene", ("pii_profile", "family", "allow_related")),
+    ("Hygiene", ("pii_profile", "pii_terms", "family", "allow_related")),
 )  # fmt: skip
 
 

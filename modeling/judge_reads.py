@@ -38,6 +38,28 @@ class SliceFigures:
 
 
 @dataclass(frozen=True)
+class RankingFigures:
+    """A judge on more than two responses, over the pairs that rankings imply."""
+
+    n_compared: int
+    n_pairs: int
+    accuracy: Figure | None
+    kappa: Figure | None
+    tau: Figure | None
+    conflict: Figure | None
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any] | None) -> RankingFigures | None:
+        """Read what the bench stored; ``None`` where the judge ranked nothing."""
+        if not stored:
+            return None
+        figures = {
+            name: Figure.read(stored[name]) for name in ("accuracy", "kappa", "tau", "conflict")
+        }
+        return cls(stored["n_compared"], stored["n_pairs"], **figures)
+
+
+@dataclass(frozen=True)
 class JudgeBench:
     """Everything measured about one judge, and whether it may get routed work."""
 
@@ -50,6 +72,7 @@ class JudgeBench:
     tokens_per_label: float | None
     usd_per_label: float | None
     slices: Sequence[SliceFigures]
+    rankings: RankingFigures | None
     reliability: Sequence[Mapping[str, Any]]
     qualification: Qualification
     alarms: Sequence[JudgeAlarm]
@@ -186,6 +209,7 @@ def _bench(figures: JudgeFigures, gate: JudgeGate, alarms: Sequence[JudgeAlarm])
         tokens_per_label=measured.get("tokens_per_label"),
         usd_per_label=measured.get("usd_per_label"),
         slices=[_slice(part) for part in measured.get("slices", [])],
+        rankings=RankingFigures.read(measured.get("rankings")),
         reliability=measured.get("reliability", []),
         qualification=qualification(measured, gate, alarms),
         alarms=alarms,

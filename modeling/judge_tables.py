@@ -7,7 +7,19 @@ from collections import defaultdict
 from django.db.models import Count
 
 from annotate.models import Annotator, Comparison, Preference, Project
-from modeling.judge_votes import Entry, JudgeVote, VoteTable, code_of, slices_of, vote_of
+from annotate.models.preference import PreferenceQuerySet
+from modeling.judge_votes import (
+    Entry,
+    JudgeRanking,
+    JudgeVote,
+    RankingEntry,
+    RankingTable,
+    VoteTable,
+    code_of,
+    ranking_of,
+    slices_of,
+    vote_of,
+)
 from modeling.models import Judge, JudgeOutcome
 from modeling.splits import is_held_out
 
@@ -15,17 +27,20 @@ CHUNK = 10_000
 
 
 def project_votes(project: Project, *, last_preference_id: int | None = None) -> VoteTable:
-    """Read all standing verdicts on comparisons of two responses; known answers are left out.
+    """Read all standing verdicts; known answers are left out.
 
     With ``last_preference_id`` the judges' verdicts are those that stood when it was the newest.
     """
+    rankings = _rankings(project, last_preference_id)
+    votes = _judge_votes(project, last_preference_id)
     return VoteTable(
         n_comparisons=Comparison.objects.filter(project=project, is_gold=False).count(),
         human=_human_codes(project),
-        judges=_judge_votes(project, last_preference_id),
+        judges={name: votes.get(name, []) for name in sorted({*votes, *rankings.judges})},
         slices=_slices(project),
         panels=frozenset(_panel_names(project)),
         n_unparsed=_unparsed(project),
+        rankings=rankings,
     )
 
 
@@ -49,20 +64,50 @@ def _human_codes(project: Project) -> dict[int, list[int]]:
     return dict(found)
 
 
+def _rankings(project: Project, last_preference_id: int | None) -> RankingTable:
+    """Everybody's rankings of more than two responses; empty queries where there are none."""
+    human: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
+    given = Preference.objects.current().votes().human()
+    more = {
+        "comparison__project": project,
+        "comparison__n_responses__gt": 2,
+        "ranking__isnull": False,
+    }
+    rows = given.filter(**more).order_by("pk").values_list("comparison_id", "ranking")
+    for comparison_id, ranking in rows.iterator(CHUNK):
+        human[comparison_id].append(tuple(ranking or ()))
+    judges: defaultdict[str, list[JudgeRanking]] = defaultdict(list)
+    said = _standing(Preference.objects.by_judges(), last_preference_id).filter(
+        **more, comparison__is_gold=False, replicate=0
+    )
+    fields = (
+        "annotator__name", "comparison_id", "comparison__prompt_id", "ranking", "extra", "pk",
+    )  # fmt: skip
+    for name, comparison, prompt, ranking, extra, pk in (
+        said.order_by("pk").values_list(*fields).iterator(CHUNK)
+    ):
+        entry = RankingEntry(tuple(ranking or ()), extra, pk)
+        judges[name].append(ranking_of(comparison, prompt, entry))
+    return RankingTable(dict(human), dict(judges))
+
+
+def _standing(rows: PreferenceQuerySet, last_preference_id: int | None) -> PreferenceQuerySet:
+    """Rows that no later one replaces, now or when the given one was the newest."""
+    if last_preference_id is None:
+        return rows.current()
+    return rows.filter(pk__lte=last_preference_id).exclude(
+        superseded_by__pk__lte=last_preference_id
+    )
+
+
 def _judge_votes(project: Project, last_preference_id: int | None) -> dict[str, list[JudgeVote]]:
     # Replicates count here: they are the two orders, or several samples, of an import.
-    rows = Preference.objects.by_judges().filter(
+    rows = _standing(Preference.objects.by_judges(), last_preference_id).filter(
         comparison__project=project,
         comparison__n_responses=2,
         comparison__is_gold=False,
         ranking__isnull=False,
     )
-    if last_preference_id is None:
-        rows = rows.current()
-    else:
-        rows = rows.filter(pk__lte=last_preference_id).exclude(
-            superseded_by__pk__lte=last_preference_id
-        )
     fields = (
         "annotator__name", "comparison_id", "comparison__prompt_id", "ranking", "strength",
         "probability", "extra", "source", "pk",

@@ -36,6 +36,15 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class RankingEntry:
+    """One stored ranking of a judge."""
+
+    ranking: tuple[int, ...]
+    extra: Mapping[str, Any]
+    pk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeVote:
     """What a judge's entries on one comparison come to.
 
@@ -54,9 +63,33 @@ class JudgeVote:
     pk: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class JudgeRanking:
+    """A judge's ranking of more than two responses.
+
+    ``conflicts`` says for every compared pair whether its two orders disagreed, where both were
+    asked; ``first_picks`` is as in `JudgeVote`, known where two were shown at a time.
+    """
+
+    comparison: int
+    prompt: int
+    ranking: tuple[int, ...]
+    conflicts: tuple[bool, ...] = ()
+    first_picks: tuple[float, ...] = ()
+    pk: int = 0
+
+
+@dataclass(frozen=True)
+class RankingTable:
+    """Rankings of more than two responses: everybody's by comparison, and one per judge."""
+
+    human: Mapping[int, Sequence[tuple[int, ...]]] = field(default_factory=dict)
+    judges: Mapping[str, Sequence[JudgeRanking]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class VoteTable:
-    """Verdicts on comparisons of two responses.
+    """Verdicts on comparisons of two responses, and rankings of more.
 
     ``human`` holds everybody's codes by comparison, ``judges`` one vote per judge and comparison,
     ``slices`` what a comparison belongs to, ``panels`` which judges are made of others,
@@ -69,6 +102,7 @@ class VoteTable:
     slices: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     panels: frozenset[str] = frozenset()
     n_unparsed: Mapping[str, int] = field(default_factory=dict)
+    rankings: RankingTable = field(default_factory=RankingTable)
 
     def truth(self) -> dict[int, int]:
         """The strict majority of the people; an even split is no truth."""
@@ -189,53 +223,95 @@ def _first_picks(entry: Entry) -> list[float]:
     return [float((entry.code == FIRST) != bool(swapped))]
 
 
+def ranking_of(comparison: int, prompt: int, entry: RankingEntry) -> JudgeRanking:
+    """Read a judge's ranking with what its run noted of every pair."""
+    pairs = entry.extra.get("pairs", ())
+    picks = [
+        float((said == "first") != is_swapped)
+        for _, _, *orders in pairs
+        for is_swapped, said in zip((False, True), orders, strict=True)
+        if said != "tie" and entry.extra.get("ranking_by") == "pairs"
+    ]
+    conflicts = tuple(original != swapped for _, _, original, swapped in pairs)
+    return JudgeRanking(comparison, prompt, entry.ranking, conflicts, tuple(picks), entry.pk)
+
+
 # --- From a file --------------------------------------------------------------------------------
 
 
 def votes_of_records(records: Iterable[ComparisonRecord]) -> VoteTable:
-    """Read comparisons of a file; the judges' verdicts on more than two responses are left out."""
-    human: dict[int, list[int]] = {}
-    entries: defaultdict[str, dict[int, list[Entry]]] = defaultdict(dict)
-    unparsed: Counter[str] = Counter()
-    prompts: dict[str, int] = {}
-    prompt_of: dict[int, int] = {}
-    numbers: dict[str, int] = {}
-    metadata: dict[int, dict[str, Any]] = {}
+    """Read the comparisons of a file."""
+    reader = _RecordReader()
     for record in records:
+        reader.read(record)
+    return reader.table()
+
+
+class _RecordReader:
+    """Numbers comparisons and prompts in the order in which they appear."""
+
+    def __init__(self) -> None:
+        self._human: dict[int, list[int]] = {}
+        self._entries: defaultdict[str, dict[int, list[Entry]]] = defaultdict(dict)
+        self._human_rankings: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
+        self._rankings: defaultdict[str, list[JudgeRanking]] = defaultdict(list)
+        self._unparsed: Counter[str] = Counter()
+        self._prompts: dict[str, int] = {}
+        self._prompt_of: dict[int, int] = {}
+        self._numbers: dict[str, int] = {}
+        self._metadata: dict[int, dict[str, Any]] = {}
+
+    def read(self, record: ComparisonRecord) -> None:
         # A format with one label per row repeats the comparison.
-        row = numbers.setdefault(record.external_id, len(numbers))
-        metadata[row] = {**record.metadata, "criterion": record.criterion or None}
-        prompt_of[row] = prompts.setdefault(record.prompt_text, len(prompts))
-        if len(record.responses) == 2:
-            human.setdefault(row, []).extend(_human_codes(record))
-            for verdict in standing(record.preferences):
-                if verdict.kind == "judge" and verdict.ranking is None:
-                    unparsed[verdict.annotator] += 1
-                elif verdict.kind == "judge" and verdict.ranking is not None:
-                    entry = _entry(verdict, verdict.ranking)
-                    entries[verdict.annotator].setdefault(row, []).append(entry)
-    judges = {
-        name: [vote_of(row, prompt_of[row], given) for row, given in entries[name].items()]
-        for name in sorted({*entries, *unparsed})
-    }
-    return VoteTable(
-        n_comparisons=len(numbers),
-        human=human,
-        judges=judges,
-        slices=slices_of(metadata),
-        n_unparsed=dict(unparsed),
-    )
+        row = self._numbers.setdefault(record.external_id, len(self._numbers))
+        self._metadata[row] = {**record.metadata, "criterion": record.criterion or None}
+        self._prompt_of[row] = self._prompts.setdefault(record.prompt_text, len(self._prompts))
+        is_pair = len(record.responses) == 2
+        if is_pair:
+            self._human.setdefault(row, []).extend(map(code_of, _human_rankings(record)))
+        else:
+            self._human_rankings[row].extend(_human_rankings(record))
+        for verdict in standing(record.preferences):
+            if verdict.kind != "judge":
+                continue
+            if verdict.ranking is None:
+                self._unparsed[verdict.annotator] += 1
+            elif is_pair:
+                entry = _entry(verdict, verdict.ranking)
+                self._entries[verdict.annotator].setdefault(row, []).append(entry)
+            else:
+                ranked = RankingEntry(tuple(verdict.ranking), verdict.extra)
+                prompt = self._prompt_of[row]
+                self._rankings[verdict.annotator].append(ranking_of(row, prompt, ranked))
+
+    def table(self) -> VoteTable:
+        names = sorted({*self._entries, *self._unparsed, *self._rankings})
+        judges = {
+            name: [
+                vote_of(row, self._prompt_of[row], given)
+                for row, given in self._entries[name].items()
+            ]
+            for name in names
+        }
+        return VoteTable(
+            n_comparisons=len(self._numbers),
+            human=self._human,
+            judges=judges,
+            slices=slices_of(self._metadata),
+            n_unparsed=dict(self._unparsed),
+            rankings=RankingTable(dict(self._human_rankings), dict(self._rankings)),
+        )
 
 
-def _human_codes(record: ComparisonRecord) -> list[int]:
-    """The people's verdicts, the reviewer's alone where there is one; replicates do not count."""
+def _human_rankings(record: ComparisonRecord) -> list[tuple[int, ...]]:
+    """The people's rankings, the reviewer's alone where there is one; replicates do not count."""
     ranked = [
-        (verdict.is_override, code_of(verdict.ranking))
+        (verdict.is_override, tuple(verdict.ranking))
         for verdict in standing(record.preferences)
         if verdict.kind == "human" and verdict.ranking is not None and verdict.replicate == 0
     ]
-    overrides = [code for is_override, code in ranked if is_override]
-    return overrides[-1:] or [code for _, code in ranked]
+    overrides = [ranking for is_override, ranking in ranked if is_override]
+    return overrides[-1:] or [ranking for _, ranking in ranked]
 
 
 def _entry(verdict: PreferenceRecord, ranking: Sequence[int]) -> Entry:

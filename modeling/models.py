@@ -3,11 +3,13 @@
 import uuid
 
 from django.contrib.auth.models import User
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
 from annotate.models import Annotator, Comparison
 from modeling.audit_records import AuditFinding, AuditRun, FilterRun
+from modeling.core.judge_rankings import MAX_PAIRS, USUAL_PAIRS
 from modeling.job_record import Job
 from modeling.models_asking import JudgePrompt, ModelFamily
 from modeling.models_gates import (
@@ -82,6 +84,10 @@ class Judge(models.Model):
         REPLACE = "replace", "Replace personal data by placeholders"
         BLOCK = "block", "Do not send texts with personal data; people get them"
 
+    class RankingBy(models.TextChoices):
+        PAIRS = "pairs", "Two at a time, in both orders"
+        LIST = "list", "All at once, in two opposite orders"
+
     annotator = models.OneToOneField(Annotator, on_delete=models.CASCADE, related_name="judge")
     provider = models.CharField(max_length=12, choices=Provider, default=Provider.RECORDED)
     base_url = models.URLField(max_length=300, blank=True, default="")
@@ -118,6 +124,20 @@ class Judge(models.Model):
         default=1, validators=[MinValueValidator(1), MaxValueValidator(MAX_SAMPLES)]
     )
     ask_logprobs = models.BooleanField(default=False)
+    ranking_by = models.CharField(
+        max_length=6,
+        choices=RankingBy,
+        default=RankingBy.PAIRS,
+        help_text="How it is asked about more than two responses.",
+    )
+    max_pairs = models.PositiveSmallIntegerField(
+        default=USUAL_PAIRS, validators=[MinValueValidator(1), MaxValueValidator(MAX_PAIRS)]
+    )
+    pii_terms = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Names and terms that count as personal data beside the patterns.",
+    )
     requests_per_minute = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)]
     )
@@ -207,6 +227,12 @@ class JudgeReply(models.Model):
     judge = models.ForeignKey(Judge, on_delete=models.CASCADE, related_name="replies")
     comparison = models.ForeignKey(
         Comparison, on_delete=models.CASCADE, related_name="judge_replies"
+    )
+    places = ArrayField(
+        models.PositiveSmallIntegerField(),
+        default=list,
+        blank=True,
+        help_text="Places of the responses asked about in canonical order.",
     )
     order_swapped = models.BooleanField()
     attempt = models.PositiveSmallIntegerField(default=0)
@@ -322,6 +348,7 @@ class JudgeBatch(models.Model):
     request_file = models.CharField(max_length=300, blank=True, default="")
     reply_file = models.CharField(max_length=300, blank=True, default="")
     remote_id = models.CharField(max_length=200, blank=True, default="")
+    cancel_requested = models.BooleanField(default=False)
     created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)

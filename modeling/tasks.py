@@ -79,6 +79,12 @@ def judge_batch_read(batch_id: int) -> bool:
 
 
 @shared_task
+def judge_batch_poll(batch_id: int) -> bool:
+    """Ask the endpoint about one batch now."""
+    return judge_batches.judge_batch_poll(batch_id=batch_id)
+
+
+@shared_task
 def judge_batches_poll() -> int:
     """Ask endpoints about their batches; beat calls it every minute."""
     return judge_batches.judge_batches_poll()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-RESPONSE = re.compile(r"\[(\w{12}) response ([AB])\]\n(.*?)\n\[\1 end of response \2\]", re.DOTALL)
+RESPONSE = re.compile(r"\[(\w{12}) response ([A-J])\]\n(.*?)\n\[\1 end of response \2\]", re.DOTALL)
 
 
 @dataclass
@@ -26,9 +26,13 @@ class Misbehaviour:
 
 @dataclass
 class FakeEndpoint:
-    """Prefers what ``prefer`` says about the two shown texts; ``script`` comes first."""
+    """Prefers what ``prefer`` says about the two shown texts; ``script`` comes first.
+
+    More than two texts are answered by ``rank``, which is given them by their letters.
+    """
 
     prefer: Callable[[str, str], str] = lambda first, second: "A"
+    rank: Callable[[dict[str, str]], dict[str, Any]] = lambda shown: {"ranking": list(shown)}
     script: deque[Misbehaviour] = field(default_factory=deque)
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
@@ -38,6 +42,8 @@ class FakeEndpoint:
     def answer(self, body: dict[str, Any]) -> str:
         """Return the verdict on the two responses in the request."""
         shown = {label: text for _, label, text in RESPONSE.findall(body["messages"][1]["content"])}
+        if len(shown) > 2:
+            return json.dumps(self.rank(shown))
         verdict = self.prefer(shown["A"], shown["B"])
         return json.dumps({"verdict": verdict, "strength": 0 if verdict == "tie" else 2})
 

@@ -19,7 +19,9 @@ from modeling.access import (
     get_reward_model_for,
 )
 from modeling.api.judges import JudgeRunOutput, JudgesView, run_row
+from modeling.core.judge_rankings import MAX_PAIRS, MAX_RESPONSES
 from modeling.judge_forms import FIELDS
+from modeling.judges.privacy import MAX_TERM_CHARACTERS, MAX_TERMS
 from modeling.models import Judge, JudgeOutcome, JudgePrompt, ModelFamily
 from modeling.selectors_runs import OUTCOMES_SHOWN, outcomes_of
 from modeling.services.judge_families import model_family_remove, model_family_set
@@ -55,6 +57,8 @@ class JudgeSettings(serializers.Serializer[Any]):
     n_samples = serializers.IntegerField(min_value=1, max_value=9, required=False)
     ask_logprobs = serializers.BooleanField(required=False)
     conflict_policy = serializers.ChoiceField(choices=Judge.ConflictPolicy.choices, required=False)
+    ranking_by = serializers.ChoiceField(choices=Judge.RankingBy.choices, required=False)
+    max_pairs = serializers.IntegerField(min_value=1, max_value=MAX_PAIRS, required=False)
     input_usd_per_million_tokens = serializers.DecimalField(**PRICE)  # type: ignore[arg-type]
     output_usd_per_million_tokens = serializers.DecimalField(**PRICE)  # type: ignore[arg-type]
     requests_per_minute = serializers.IntegerField(
@@ -64,6 +68,12 @@ class JudgeSettings(serializers.Serializer[Any]):
         min_value=1, max_value=2**31 - 1, required=False, allow_null=True
     )
     pii_profile = serializers.ChoiceField(choices=Judge.PiiProfile.choices, required=False)
+    pii_terms = serializers.ListField(
+        child=serializers.CharField(max_length=MAX_TERM_CHARACTERS),
+        max_length=MAX_TERMS,
+        required=False,
+        help_text="Names and terms that count as personal data, found as whole words.",
+    )
     family = serializers.CharField(max_length=60, required=False, allow_blank=True)
     allow_related = serializers.BooleanField(required=False)
 
@@ -89,6 +99,7 @@ class EstimateOutput(serializers.Serializer[Any]):
     """What a run would send and cost, both orders counted."""
 
     n_comparisons = serializers.IntegerField()
+    n_questions = serializers.IntegerField()
     input_tokens = serializers.IntegerField()
     output_tokens = serializers.IntegerField()
     cost_usd = serializers.DecimalField(max_digits=14, decimal_places=6)
@@ -245,8 +256,10 @@ class JudgePromptPreviewView(APIView):
         body.is_valid(raise_exception=True)
         values = dict(body.validated_data)
         comparison = get_comparison_for(access, values.pop("comparison"))
-        if comparison.n_responses != 2:
-            raise ApplicationError("Choose a comparison of two responses.", field="comparison")
+        if comparison.n_responses > MAX_RESPONSES:
+            raise ApplicationError(
+                f"Choose a comparison of at most {MAX_RESPONSES} responses.", field="comparison"
+            )
         template = prompt_check(JudgePrompt(project=access.project, **values))
         orders = prompt_preview(template=template, comparison=comparison)
         return Response(PreviewOutput(orders, many=True).data)

@@ -28,6 +28,17 @@ class SliceOutput(serializers.Serializer[Any]):
     kappa = FigureOutput(allow_null=True)
 
 
+class RankingOutput(serializers.Serializer[Any]):
+    """A judge on more than two responses, over the pairs that rankings imply."""
+
+    n_compared = serializers.IntegerField()
+    n_pairs = serializers.IntegerField()
+    accuracy = FigureOutput(allow_null=True)
+    kappa = FigureOutput(allow_null=True)
+    tau = FigureOutput(allow_null=True)
+    conflict = FigureOutput(allow_null=True)
+
+
 class JudgeBenchOutput(serializers.Serializer[Any]):
     """Everything measured about a judge, and whether routing may send it work."""
 
@@ -46,6 +57,7 @@ class JudgeBenchOutput(serializers.Serializer[Any]):
     tokens_per_label = serializers.FloatField(allow_null=True)
     usd_per_label = serializers.FloatField(allow_null=True)
     slices = SliceOutput(many=True)
+    rankings = RankingOutput(allow_null=True)
 
 
 class GateBody(serializers.ModelSerializer[JudgeGate]):

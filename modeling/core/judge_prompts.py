@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from statistics import median_low
+from string import ascii_uppercase
 from typing import Any, Literal
 
 Verdict = Literal["first", "second", "tie"]
@@ -61,6 +62,8 @@ class JudgeQuestion:
         The project's instructions to annotators, cut at 6,000 characters.
     allow_tie : bool, default True
         Whether the judge may call a tie.
+    more : tuple of str
+        Third and later responses in canonical order, where there are more than two.
     """
 
     turns: Sequence[dict[str, str]]
@@ -69,6 +72,34 @@ class JudgeQuestion:
     criterion: str = ""
     guideline: str = ""
     allow_tie: bool = True
+    more: tuple[str, ...] = ()
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """All responses.
+
+        Returns
+        -------
+        tuple of str
+            In canonical order.
+        """
+        return (self.first, self.second, *self.more)
+
+    def about(self, places: Sequence[int]) -> JudgeQuestion:
+        """Return the question about some of the responses.
+
+        Parameters
+        ----------
+        places : sequence of int
+            Two or more places in canonical order.
+
+        Returns
+        -------
+        JudgeQuestion
+            The same conversation and rules with those responses.
+        """
+        first, second, *more = (self.responses[place] for place in places)
+        return replace(self, first=first, second=second, more=tuple(more))
 
 
 @dataclass(frozen=True)
@@ -281,21 +312,20 @@ def data_blocks(question: JudgeQuestion, marker: str, *, swapped: bool) -> str:
     marker : str
         What `data_marker` gave for it.
     swapped : bool
-        Whether the second response is shown as A.
+        Whether the responses are shown in reverse order, the last as A.
 
     Returns
     -------
     str
-        Guideline, criterion, prompt and both responses.
+        Guideline, criterion, prompt and all responses.
     """
-    shown = (question.second, question.first) if swapped else (question.first, question.second)
+    shown = question.responses[::-1] if swapped else question.responses
     conversation = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in question.turns)
     parts = [
         ("guideline", question.guideline[:MAX_GUIDELINE_CHARACTERS]),
         ("criterion", question.criterion),
         ("prompt", conversation),
-        ("response A", shown[0]),
-        ("response B", shown[1]),
+        *((f"response {ascii_uppercase[place]}", text) for place, text in enumerate(shown)),
     ]
     blocks = [
         f"[{marker} {name}]\n{text}\n[{marker} end of {name}]"
@@ -320,6 +350,7 @@ def data_marker(question: JudgeQuestion) -> str:
     """
     # A text cannot contain a marker that hangs on its own hash, so it cannot end its block early.
     texts = [question.first, question.second, question.guideline, question.criterion]
+    texts += question.more
     content = json.dumps([list(question.turns), texts], sort_keys=True)
     return sha256(content.encode()).hexdigest()[:12]
 

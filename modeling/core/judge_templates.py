@@ -6,8 +6,8 @@ giving orders is not theirs to edit: the marker around data, and the reply's for
 
 from __future__ import annotations
 
-import string
 from dataclasses import dataclass
+from string import Formatter, ascii_uppercase
 from typing import Any, Literal
 
 from modeling.core.judge_prompts import (
@@ -24,17 +24,27 @@ from modeling.core.judge_prompts import (
     parse_reply,
     reply_fields,
 )
+from modeling.core.judge_rankings import (
+    HIGHEST_RATING,
+    RankingAnswer,
+    parse_ranking_reply,
+    rating_of,
+    rating_strength,
+)
 
 TemplateKind = Literal["pairwise", "rating"]
 
 MAX_INSTRUCTIONS = 8_000
 MAX_PRINCIPLES = 12
 MAX_PRINCIPLE_CHARACTERS = 400
-HIGHEST_RATING = 10
 REASON_FIRST_TOKENS = 900
 PLACEHOLDERS = ("criterion", "guideline")
-RATING_STEPS = (1, 2, 4)
-"""Smallest difference of two ratings (1 to 10) that is a strength of 1, 2 and 3."""
+
+STANDARD_LIST_INSTRUCTIONS = (
+    "You rank responses to the same prompt for a team that trains reward models. Judge only what "
+    "the responses say and how well they serve the person who asked. Length is no merit in itself, "
+    "and neither is the order in which the responses are shown."
+)
 
 STANDARD_INSTRUCTIONS = (
     "You compare two responses to the same prompt for a team that trains reward models. Judge only "
@@ -58,6 +68,12 @@ _RATING_RULE = (
     f"Rate each response by itself from 1 (useless) to {HIGHEST_RATING} (could not be better)."
 )
 _NO_EQUAL_RULE = " The two ratings must differ."
+_NO_EQUALS_RULE = " No two ratings may be equal."
+_LIST_RULE = (
+    "The inner lists go from the best to the worst; name each of {letters} once. Responses in one "
+    "inner list are equally good."
+)
+_NO_SHARED_RULE = " There are no ties: every inner list has one letter."
 
 
 class TemplateError(ValueError):
@@ -109,6 +125,20 @@ class PromptTemplate:
             JSON names.
         """
         answer = ("rating_a", "rating_b") if self.kind == "rating" else ("verdict", "strength")
+        return self._in_order(answer)
+
+    @property
+    def list_fields(self) -> tuple[str, ...]:
+        """Fields of a reply about more than two responses at once.
+
+        Returns
+        -------
+        tuple of str
+            JSON names in the order in which they are asked for.
+        """
+        return self._in_order(("ratings",) if self.kind == "rating" else ("ranking",))
+
+    def _in_order(self, answer: tuple[str, ...]) -> tuple[str, ...]:
         return ("reason", *answer) if self.reason_first else (*answer, "reason")
 
 
@@ -175,14 +205,16 @@ def template_messages(
     if template.principles:
         rules = [f"{number}. {rule}" for number, rule in enumerate(template.principles, 1)]
         parts.append("\n".join(["Apply these principles, the first before the second:", *rules]))
-    parts.append(_format_rule(template, allow_tie=question.allow_tie))
+    parts.append(_format_rule(template, question))
     return [
         {"role": "system", "content": "\n\n".join(parts)},
         {"role": "user", "content": data_blocks(question, marker, swapped=swapped)},
     ]
 
 
-def template_schema(template: PromptTemplate, *, allow_tie: bool) -> dict[str, Any]:
+def template_schema(
+    template: PromptTemplate, *, allow_tie: bool, n_responses: int = 2
+) -> dict[str, Any]:
     """Describe a reply as a JSON schema, for endpoints that hold a model to one.
 
     Parameters
@@ -191,6 +223,8 @@ def template_schema(template: PromptTemplate, *, allow_tie: bool) -> dict[str, A
         The owner's prompt.
     allow_tie : bool
         Whether a tie is an answer.
+    n_responses : int, default 2
+        Responses that the question shows.
 
     Returns
     -------
@@ -209,10 +243,19 @@ def template_schema(template: PromptTemplate, *, allow_tie: bool) -> dict[str, A
         "rating_b": rating,
         "reason": {"type": "string"},
     }
+    letters = list(ascii_uppercase[:n_responses])
+    group = {"type": "array", "items": {"type": "string", "enum": letters}}
+    kinds["ranking"] = {"type": "array", "items": group}
+    kinds["ratings"] = _object(dict.fromkeys(letters, rating))
+    fields = template.fields if n_responses == 2 else template.list_fields
+    return _object({name: kinds[name] for name in fields})
+
+
+def _object(properties: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {name: kinds[name] for name in template.fields},
-        "required": list(template.fields),
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
 
@@ -246,62 +289,94 @@ def parse_template_reply(
     if template.kind == "pairwise":
         return parse_reply(text, swapped=swapped, allow_tie=allow_tie)
     fields = reply_fields(text, template.fields)
-    shown = (_rating(fields, "rating_a"), _rating(fields, "rating_b"))
-    if shown[0] == shown[1] and not allow_tie:
+    a, b = (rating_of(name, fields.get(name)) for name in ("rating_a", "rating_b"))
+    if a == b and not allow_tie:
         raise UnparsableReply("the ratings are equal, and there are no ties here.")
     reason = fields.get("reason", "")
     if not isinstance(reason, str):
         raise UnparsableReply(f"reason must be text; got {reason!r}.")
-    verdict = "tie" if shown[0] == shown[1] else "A" if shown[0] > shown[1] else "B"
-    ratings = (shown[1], shown[0]) if swapped else shown
-    strength = rating_strength(shown[0] - shown[1])
+    verdict = "tie" if a == b else "A" if a > b else "B"
+    ratings = (b, a) if swapped else (a, b)
+    strength = rating_strength(a - b)
     return JudgeAnswer(canonical_verdict(verdict, swapped=swapped), strength, reason, ratings)
 
 
-def rating_strength(difference: float) -> int:
-    """Turn a difference of two ratings into a strength.
+def parse_template_ranking(
+    template: PromptTemplate,
+    text: str,
+    *,
+    n_responses: int,
+    swapped: bool,
+    allow_tie: bool = True,
+) -> RankingAnswer:
+    """Read a reply about more than two responses at once.
 
     Parameters
     ----------
-    difference : float
-        Of ratings from 1 to 10; its sign does not matter.
+    template : PromptTemplate
+        The prompt.
+    text : str
+        Raw reply.
+    n_responses : int
+        Responses shown.
+    swapped : bool
+        Whether they were shown in reverse order.
+    allow_tie : bool, default True
+        Whether responses may share a rank.
 
     Returns
     -------
-    int
-        0 for equal ratings, 1 from a difference of 1, 2 from 2, 3 from 4.
+    RankingAnswer
+        In canonical order.
+
+    Raises
+    ------
+    UnparsableReply
+        If the reply is anything else; the message says what is wrong.
     """
-    return sum(abs(difference) >= step for step in RATING_STEPS)
+    return parse_ranking_reply(
+        text,
+        n_responses=n_responses,
+        swapped=swapped,
+        is_rating=template.kind == "rating",
+        allow_tie=allow_tie,
+    )
 
 
-def _rating(fields: dict[str, Any], name: str) -> float:
-    value = fields.get(name)
-    # bool is an int to Python, and not a rating.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    rating = float(value) if is_number and value is not None else 0.0
-    if not 1 <= rating <= HIGHEST_RATING:
-        raise UnparsableReply(f"{name} must be 1 to {HIGHEST_RATING}; got {value!r}.")
-    return rating
-
-
-def _format_rule(template: PromptTemplate, *, allow_tie: bool) -> str:
-    lead = "the reason first" if template.reason_first else "the verdict first"
-    if template.kind == "rating":
-        lead = lead.replace("verdict", "ratings")
-        rule = _RATING_RULE + ("" if allow_tie else _NO_EQUAL_RULE)
-    else:
-        rule = _VERDICT_RULE + (_TIE_RULE if allow_tie else _NO_TIE_RULE)
-    example = ", ".join(_example(name, template, allow_tie) for name in template.fields)
+def _format_rule(template: PromptTemplate, question: JudgeQuestion) -> str:
+    answer = "ratings" if template.kind == "rating" else "ranking" if question.more else "verdict"
+    lead = f"the {'reason' if template.reason_first else answer} first"
+    fields = template.list_fields if question.more else template.fields
+    example = ", ".join(_example(name, template, question) for name in fields)
+    rule = _answer_rule(template, question)
     return f"Reply with one JSON object and nothing else, {lead}:\n{{{example}}}\n{rule}"
 
 
-def _example(name: str, template: PromptTemplate, allow_tie: bool) -> str:
+def _answer_rule(template: PromptTemplate, question: JudgeQuestion) -> str:
+    if template.kind == "rating":
+        differ = _NO_EQUALS_RULE if question.more else _NO_EQUAL_RULE
+        return _RATING_RULE + ("" if question.allow_tie else differ)
+    if question.more:
+        letters = ", ".join(_letters(question))
+        return _LIST_RULE.format(letters=letters) + ("" if question.allow_tie else _NO_SHARED_RULE)
+    return _VERDICT_RULE + (_TIE_RULE if question.allow_tie else _NO_TIE_RULE)
+
+
+def _letters(question: JudgeQuestion) -> str:
+    return ascii_uppercase[: len(question.responses)]
+
+
+def _example(name: str, template: PromptTemplate, question: JudgeQuestion) -> str:
     words = "at most 150 words" if template.reason_first else "at most 30 words"
+    allow_tie = question.allow_tie
+    rated = ", ".join(f'"{letter}": 1-{HIGHEST_RATING}' for letter in _letters(question))
     values = {
         "verdict": '"A" | "B" | "tie"' if allow_tie else '"A" | "B"',
         "strength": "0-3" if allow_tie else "1-3",
         "rating_a": f"1-{HIGHEST_RATING}",
         "rating_b": f"1-{HIGHEST_RATING}",
+        "ratings": f"{{{rated}}}",
+        "ranking": '[["B"], ["A", "C"], ...]' if allow_tie else '[["B"], ["A"], ...]',
         "reason": f'"{words}"',
     }
     return f'"{name}": {values[name]}'
@@ -312,7 +387,7 @@ def _placeholders(text: str) -> list[str]:
         # Whatever stands inside the braces counts, so that no conversion or width gets through.
         return [
             name + (f"!{conversion}" if conversion else "") + (f":{width}" if width else "")
-            for _, name, width, conversion in string.Formatter().parse(text)
+            for _, name, width, conversion in Formatter().parse(text)
             if name is not None
         ]
     except ValueError as error:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from modeling.core.judge_prompts import CombinedVerdict, JudgeAnswer, JudgeQuestion
+from modeling.core.judge_rankings import CombinedRanking, RankingAnswer
 from modeling.core.judge_templates import PromptTemplate
 from modeling.judges.client import EndpointRefused, QuestionFailed, RawReply
-from modeling.judges.questions import ATTEMPTS, ORDERS, Ask, AskKey, answer_of
+from modeling.judges.questions import ATTEMPTS, Ask, AskKey, answer_of
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Asked:
 
     ask: Ask
     reply: RawReply
-    answer: JudgeAnswer | None
+    answer: JudgeAnswer | RankingAnswer | None
     is_cached: bool = False
 
     @property
@@ -35,7 +36,7 @@ class Asked:
 class GivenVerdict:
     """A verdict of something that is asked once and not in words, such as a verifier."""
 
-    combined: CombinedVerdict
+    combined: CombinedVerdict | CombinedRanking
     reason: str = ""
     model: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -61,28 +62,33 @@ class Work:
     asks: Mapping[AskKey, Ask]
     cached: Mapping[str, RawReply]
     template: PromptTemplate | None = None
-    n_samples: int = 1
 
     def to_pay(self) -> list[Ask]:
         """The questions that may have to be sent: those without a usable reply."""
         settled = {
-            key[:2]
+            key[:3]
             for key, ask in self.asks.items()
             if ask.hash in self.cached and self.answer(ask, self.cached[ask.hash]) is not None
         }
         return [
             ask
             for key, ask in self.asks.items()
-            if key[:2] not in settled and ask.hash not in self.cached
+            if key[:3] not in settled and ask.hash not in self.cached
         ]
 
-    def answer(self, ask: Ask, reply: RawReply) -> JudgeAnswer | None:
+    @property
+    def n_responses(self) -> int:
+        """How many responses the comparison has."""
+        return len(self.question.responses)
+
+    def answer(self, ask: Ask, reply: RawReply) -> JudgeAnswer | RankingAnswer | None:
         """Read a reply to one of the questions; ``None`` when it does not parse."""
         return answer_of(
             reply.text,
             swapped=ask.swapped,
             allow_tie=self.question.allow_tie,
             template=self.template,
+            n_responses=len(ask.places),
         )
 
 
@@ -118,13 +124,12 @@ def ask_all(teller: Teller, work: Work, stop: threading.Event) -> Answers:
     # Equal responses make both orders one question, which is then asked once.
     known = dict(work.cached)
     try:
-        for swapped in ORDERS:
-            for sample in range(work.n_samples):
-                for attempt in ATTEMPTS:
-                    ask = work.asks[swapped, sample, attempt]
-                    asked.append(_asked(teller, work, ask, known, stop))
-                    if asked[-1].answer is not None:
-                        break
+        for places, swapped, sample in dict.fromkeys(key[:3] for key in work.asks):
+            for attempt in ATTEMPTS:
+                ask = work.asks[places, swapped, sample, attempt]
+                asked.append(_asked(teller, work, ask, known, stop))
+                if asked[-1].answer is not None:
+                    break
     except (QuestionFailed, EndpointRefused) as failure:
         return Answers(asked, failure)
     return Answers(asked)

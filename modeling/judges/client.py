@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import openai
     from openai import APIStatusError
 
+CALM: Mapping[str, Any] = {"temperature": 0.0}
 MAX_ATTEMPTS = 6
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 60.0
@@ -74,7 +75,7 @@ class JudgeClient:
     """A client of one endpoint, safe to share between threads.
 
     ``wait`` sleeps between attempts and returns true when the run was cancelled meanwhile; every
-    request passes ``gate``; ``options`` go into every request.
+    request passes ``gate``.
     """
 
     def __init__(
@@ -85,13 +86,11 @@ class JudgeClient:
         wait: Callable[[float], bool],
         max_attempts: int = MAX_ATTEMPTS,
         gate: Gate | None = None,
-        options: Mapping[str, Any] | None = None,
     ) -> None:
         import openai
 
         self.endpoint = endpoint
         self._gate = gate or OpenGate()
-        self._options = dict(options or {"temperature": 0.0})
         self._rng = rng
         self._wait = wait
         self._max_attempts = max_attempts
@@ -117,8 +116,16 @@ class JudgeClient:
         """The plain client, for what is no question: files and batches."""
         return self._openai
 
-    def ask(self, messages: Sequence[Message], *, max_tokens: int = MAX_REPLY_TOKENS) -> RawReply:
+    def ask(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = MAX_REPLY_TOKENS,
+        options: Mapping[str, Any] = CALM,
+    ) -> RawReply:
         """Return the endpoint's reply, trying again while it is only busy.
+
+        ``options`` go into the request.
 
         Raises
         ------
@@ -132,7 +139,7 @@ class JudgeClient:
         problem = ""
         for attempt in range(self._max_attempts):
             try:
-                return self._ask_once(messages, max_tokens)
+                return self._ask_once(messages, max_tokens, options)
             except ApplicationError as error:
                 raise EndpointRefused(error.message) from None
             except openai.APIStatusError as error:
@@ -150,7 +157,9 @@ class JudgeClient:
                 break
         raise QuestionFailed(problem)
 
-    def _ask_once(self, messages: Sequence[Message], max_tokens: int) -> RawReply:
+    def _ask_once(
+        self, messages: Sequence[Message], max_tokens: int, options: Mapping[str, Any]
+    ) -> RawReply:
         ticket = self._gate.enter(likely_tokens(messages) + max_tokens, self._wait)
         if ticket is None:
             raise QuestionFailed("the run was stopped")
@@ -159,7 +168,7 @@ class JudgeClient:
             model=self.endpoint.model,
             messages=list(messages),  # type: ignore[arg-type]
             max_tokens=max_tokens,
-            **self._options,
+            **options,
         )
         latency_ms = round(1000 * (time.monotonic() - started))
         reply = raw_reply(completion.http_response.content, messages, latency_ms)

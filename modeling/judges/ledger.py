@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
 from math import ceil
-from statistics import fmean
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -15,19 +14,13 @@ from django.db.models import F
 from annotate.models import Preference, Project
 from annotate.services.handover import comparison_to_people
 from annotate.services.preferences import project_writers_lock
-from modeling.core.judge_prompts import (
-    MAX_STRENGTH,
-    CombinedVerdict,
-    JudgeAnswer,
-    combine_samples,
-)
+from modeling.core.judge_prompts import MAX_STRENGTH
 from modeling.judges.asking import Answers, Asked
-from modeling.judges.questions import ORDERS, cost_usd, prompt_name
 from modeling.judges.turns import turn_end
+from modeling.judges.verdicts import Verdict, cost_of, verdict_of, verdict_word
 from modeling.models import Judge, JudgeOutcome, JudgeReply, JudgeRun, JudgeTurn
 
 NAMESPACE = uuid.UUID("5f0c2b2e-6d3f-4f7c-9a39-0a1a1d8e3a10")
-RANKINGS = {"first": [0, 1], "second": [1, 0], "tie": [0, 0]}
 Kind = JudgeOutcome.Kind
 WITHOUT_VERDICT = frozenset(
     {Kind.CONFLICT, Kind.UNPARSED, Kind.BLOCKED, Kind.RELATED, Kind.ABSTAINED}
@@ -35,20 +28,10 @@ WITHOUT_VERDICT = frozenset(
 """Comparisons that the judge leaves to people."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a judge says about a comparison, ready to be stored."""
-
-    combined: CombinedVerdict
-    reason: str
-    cost_usd: Decimal
-    extra: dict[str, Any]
-    orders: str = ""
-    """What it said in each order, in words."""
-
-
 @transaction.atomic
-def settle(*, run: JudgeRun, project: Project, turn: JudgeTurn, answers: Answers) -> JudgeOutcome:
+def settle(
+    *, run: JudgeRun, project: Project, turn: JudgeTurn, answers: Answers, n_responses: int = 2
+) -> JudgeOutcome:
     """Store replies and verdict of one comparison and turn what was reserved into its true cost.
 
     Replies that were paid for are kept for the next run, whatever became of the rest.
@@ -57,7 +40,7 @@ def settle(*, run: JudgeRun, project: Project, turn: JudgeTurn, answers: Answers
     replies = [_reply(judge, one) for one in answers.asked if not one.is_cached]
     JudgeReply.objects.bulk_create(replies, ignore_conflicts=True)
     cost = sum((reply.cost_usd for reply in replies), Decimal(0))
-    outcome = _outcome(judge, project, turn.comparison_id, answers)
+    outcome = _outcome(judge, project, turn.comparison_id, answers, n_responses)
     outcome.run, outcome.cost_usd = run, cost
     tokens = {
         "input_tokens": F("input_tokens") + sum(reply.input_tokens for reply in replies),
@@ -100,14 +83,16 @@ def _counts(outcome: JudgeOutcome) -> dict[str, Any]:
     }
 
 
-def _outcome(judge: Judge, project: Project, comparison_id: int, answers: Answers) -> JudgeOutcome:
+def _outcome(
+    judge: Judge, project: Project, comparison_id: int, answers: Answers, n_responses: int
+) -> JudgeOutcome:
     outcome = JudgeOutcome(comparison_id=comparison_id)
     if answers.failure is not None:
         outcome.kind, outcome.detail = Kind.FAILED, str(answers.failure)[:300]
     elif answers.abstained:
         outcome.kind, outcome.detail = Kind.ABSTAINED, answers.abstained[:300]
     else:
-        _judged(outcome, judge, project, _verdict(judge, answers))
+        _judged(outcome, judge, project, verdict_of(judge, answers, n_responses))
     return outcome
 
 
@@ -115,44 +100,20 @@ def _judged(outcome: JudgeOutcome, judge: Judge, project: Project, verdict: Verd
     if verdict is None:
         outcome.kind = Kind.UNPARSED
         return
-    outcome.is_conflict = verdict.combined.is_conflict
+    outcome.is_conflict = verdict.is_conflict
     outcome.detail = verdict.orders[:300] if outcome.is_conflict else ""
     has_ties = project.protocol.allow_tie
-    may_tie = has_ties and judge.conflict_policy == Judge.ConflictPolicy.TIE
-    if outcome.is_conflict and not may_tie:
+    # In a ranking, pairs on which the orders disagree leave the other pairs their order.
+    may_tie = has_ties or len(verdict.ranking) > 2
+    if outcome.is_conflict and not (may_tie and judge.conflict_policy == Judge.ConflictPolicy.TIE):
         outcome.kind = Kind.CONFLICT
         return
-    if verdict.combined.verdict == "tie" and not has_ties:
+    ranking = verdict.ranking if has_ties else verdict.strict
+    if ranking is None:
         outcome.kind, outcome.detail = Kind.ABSTAINED, "A tie, which the protocol does not have."
         return
     outcome.kind = Kind.LABELLED
-    _preference(judge, project, outcome.comparison_id, verdict)
-
-
-def _verdict(judge: Judge, answers: Answers) -> Verdict | None:
-    """Return what all replies come to; ``None`` if one order has none that can be read."""
-    if answers.given is not None:
-        given = answers.given
-        extra = {"model": given.model, **given.extra}
-        return Verdict(given.combined, given.reason, Decimal(0), extra)
-    read = {
-        swapped: [one.answer for one in answers.asked if one.ask.swapped == swapped and one.answer]
-        for swapped in ORDERS
-    }
-    if not all(read.values()):
-        return None
-    combined = combine_samples(read[False], read[True])
-    costs = [_cost(judge, one) for one in answers.asked]
-    reason = next((one.answer.reason for one in answers.asked if one.answer), "")
-    extra = _extra(judge, answers.asked, combined)
-    orders = "; ".join(_said(read[swapped], swapped=swapped) for swapped in ORDERS)
-    return Verdict(combined, reason, sum(costs, Decimal(0)), extra, orders)
-
-
-def _said(answers: list[JudgeAnswer], *, swapped: bool) -> str:
-    shown = {"first": "B" if swapped else "A", "second": "A" if swapped else "B", "tie": "tie"}
-    letters = ", ".join(shown[answer.verdict] for answer in answers)
-    return f"with the {'second' if swapped else 'first'} response as A: {letters}"
+    _preference(judge, project, outcome.comparison_id, replace(verdict, ranking=ranking))
 
 
 def _reply(judge: Judge, asked: Asked) -> JudgeReply:
@@ -160,45 +121,39 @@ def _reply(judge: Judge, asked: Asked) -> JudgeReply:
     return JudgeReply(
         judge=judge,
         comparison_id=asked.ask.comparison_id,
+        places=list(asked.ask.places),
         order_swapped=asked.ask.swapped,
         attempt=asked.ask.attempt,
         sample=asked.ask.sample,
         request_hash=asked.ask.hash,
         # PostgreSQL cannot store the NUL character that a broken model may send.
         text=reply.text.replace("\x00", "\ufffd"),
-        verdict=answer.verdict if answer else "",
-        strength=answer.strength if answer else None,
+        verdict=verdict_word(answer),
+        strength=getattr(answer, "strength", None),
         first_probability=asked.first_probability,
         model_reported=reply.model_reported,
         system_fingerprint=reply.fingerprint,
         input_tokens=reply.input_tokens,
         output_tokens=reply.output_tokens,
-        cost_usd=_cost(judge, asked),
+        cost_usd=cost_of(judge, asked),
         latency_ms=reply.latency_ms,
     )
-
-
-def _cost(judge: Judge, asked: Asked) -> Decimal:
-    reply = asked.reply
-    if reply.cost_usd is not None:
-        return reply.cost_usd
-    return cost_usd(judge, input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
 
 
 def _preference(judge: Judge, project: Project, comparison_id: int, verdict: Verdict) -> None:
     project_writers_lock(project_id=project.pk)
     name = f"{judge.pk}:{comparison_id}:{judge.prompt_version}:{judge.model_name}"
-    combined = verdict.combined
-    is_tie = combined.verdict == "tie"
+    is_tie = len(set(verdict.ranking)) == 1
+    scale = project.protocol.max_strength
     preference = Preference(
         comparison_id=comparison_id,
         annotator=judge.annotator,
         protocol=project.protocol,
         verdict=Preference.Verdict.TIE if is_tie else Preference.Verdict.RANKED,
-        ranking=RANKINGS[combined.verdict],
-        strength=_on_scale(combined.strength, project.protocol.max_strength),
+        ranking=list(verdict.ranking),
+        strength=None if verdict.strength is None else _on_scale(verdict.strength, scale),
         rationale=verdict.reason.replace("\x00", "\ufffd"),
-        probability=combined.probability,
+        probability=verdict.probability,
         cost_usd=verdict.cost_usd,
         source=Preference.Source.JUDGE,
         idempotency_key=uuid.uuid5(NAMESPACE, name),
@@ -211,43 +166,3 @@ def _preference(judge: Judge, project: Project, comparison_id: int, verdict: Ver
 def _on_scale(strength: float, max_strength: int) -> float:
     size = ceil(abs(strength) / MAX_STRENGTH * max_strength)
     return float(size if strength > 0 else -size)
-
-
-def _extra(judge: Judge, asked: list[Asked], combined: CombinedVerdict) -> dict[str, Any]:
-    read = [one for one in asked if one.answer is not None]
-    extra = {
-        "prompt": prompt_name(judge),
-        "prompt_version": judge.prompt_version,
-        "model": judge.model_name,
-        "model_reported": asked[-1].reply.model_reported,
-        "orders": [_order(one) for one in read],
-        "order_inconsistent": combined.is_conflict,
-        "sample_share": fmean(
-            one.answer is not None and one.answer.verdict == combined.verdict for one in read
-        ),
-        "input_tokens": sum(one.reply.input_tokens for one in asked),
-        "output_tokens": sum(one.reply.output_tokens for one in asked),
-    }
-    sure = [one.first_probability for one in read if one.first_probability is not None]
-    if sure:
-        extra["first_probability"] = fmean(sure)
-    rated = [one.answer.ratings for one in read if one.answer and one.answer.ratings]
-    if rated:
-        extra["ratings"] = [fmean(pair[place] for pair in rated) for place in (0, 1)]
-    if asked[-1].reply.fingerprint:
-        extra["fingerprint"] = asked[-1].reply.fingerprint
-    return extra
-
-
-def _order(asked: Asked) -> dict[str, Any]:
-    assert asked.answer is not None
-    order: dict[str, Any] = {
-        "swapped": asked.ask.swapped,
-        "verdict": asked.answer.verdict,
-        "strength": asked.answer.strength,
-    }
-    if asked.ask.sample:
-        order["sample"] = asked.ask.sample
-    if asked.first_probability is not None:
-        order["first_probability"] = asked.first_probability
-    return order

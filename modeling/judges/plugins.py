@@ -11,8 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modeling.core.judge_prompts import MAX_STRENGTH, STRENGTH_PROBABILITY, CombinedVerdict
+from modeling.core.judge_prompts import (
+    MAX_STRENGTH,
+    STRENGTH_PROBABILITY,
+    CombinedVerdict,
+    JudgeAnswer,
+)
 from modeling.core.judge_prompts import Verdict as VerdictName
+from modeling.core.judge_rankings import MAX_PAIRS, combine_ranking, compared_pairs
 from modeling.judges.asking import Answers, GivenVerdict, Work
 from modeling.judges.client import QuestionFailed
 from modeling.judges.plugin_names import plugin_load
@@ -75,28 +81,48 @@ class PluginAsker:
         """Nothing is held."""
 
     def _answer(self, work: Work) -> Answers:
-        question = work.question
-        comparison = PluginComparison(
-            question.turns,
-            (question.first, question.second),
-            question.criterion,
-            question.guideline,
-            work.metadata,
-            question.allow_tie,
-        )
+        """Ask about the two responses, or about every two of more."""
+        pairs = compared_pairs(work.n_responses, MAX_PAIRS)
         try:
-            said = self._plugin(comparison)
+            said = {pair: self._plugin(_shown(work, pair)) for pair in pairs}
         except Exception as error:
             # A plug-in is somebody else's code: whatever it raises costs this comparison only.
             return Answers(failure=QuestionFailed(f"{self._name}: {type(error).__name__}: {error}"))
-        if isinstance(said, Abstain):
-            return Answers(abstained=said.reason or f"{self._name} abstained.")
-        return _given(said, self._name)
+        given = {pair: one for pair, one in said.items() if not isinstance(one, Abstain)}
+        if not given:
+            abstained = next(one.reason for one in said.values() if isinstance(one, Abstain))
+            return Answers(abstained=abstained or f"{self._name} abstained.")
+        odd = [one for one in given.values() if not _is_sound(one)]
+        if odd:
+            return Answers(
+                failure=QuestionFailed(f"{self._name} returned no verdict: {odd[0]!r:.200}")
+            )
+        if len(pairs) == 1:
+            return _given(given[pairs[0]], self._name)
+        return _ranked(given, work.n_responses, self._name)
 
 
-def _given(said: object, name: str) -> Answers:
-    if not isinstance(said, PluginVerdict) or not _is_sound(said):
-        return Answers(failure=QuestionFailed(f"{name} returned no verdict: {said!r:.200}"))
+def _shown(work: Work, pair: tuple[int, int]) -> PluginComparison:
+    question = work.question.about(pair)
+    return PluginComparison(
+        question.turns,
+        (question.first, question.second),
+        question.criterion,
+        question.guideline,
+        work.metadata,
+        question.allow_tie,
+    )
+
+
+def _ranked(said: Mapping[tuple[int, int], PluginVerdict], n_responses: int, name: str) -> Answers:
+    """Rank by the pairs on which the plug-in did not abstain; where nothing is said, all tie."""
+    answers = {pair: JudgeAnswer(one.verdict, one.strength) for pair, one in said.items()}
+    ranking = combine_ranking({pair: ([one], [one]) for pair, one in answers.items()}, n_responses)
+    reason = next((one.reason for one in said.values() if one.reason), "")
+    return Answers(given=GivenVerdict(ranking, reason, name))
+
+
+def _given(said: PluginVerdict, name: str) -> Answers:
     if said.verdict == "tie":
         return Answers(
             given=GivenVerdict(
@@ -114,7 +140,9 @@ def _given(said: object, name: str) -> Answers:
     return Answers(given=GivenVerdict(combined, said.reason, name, extra))
 
 
-def _is_sound(said: PluginVerdict) -> bool:
+def _is_sound(said: object) -> bool:
+    if not isinstance(said, PluginVerdict):
+        return False
     if said.verdict == "tie":
         return said.strength == 0
     is_known = said.verdict in ("first", "second") and said.strength in range(1, MAX_STRENGTH + 1)

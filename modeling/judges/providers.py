@@ -27,6 +27,8 @@ class ChatAsker:
 
     def __init__(self, judge: Judge, *, seed: int, wait: Wait) -> None:
         self.n_threads = settings.JUDGE_CONCURRENCY
+        self._judge = judge
+        self._allow_tie = judge.annotator.project.protocol.allow_tie
         self.client = chat_client(judge, seed=seed, wait=wait)
 
     def answer(self, works: Sequence[Work], stop: threading.Event) -> list[Answers]:
@@ -35,7 +37,11 @@ class ChatAsker:
 
     def tell(self, ask: Ask) -> RawReply:
         """Send one question."""
-        return self.client.ask(ask.messages, max_tokens=ask.max_reply_tokens)
+        # The schema of a reply hangs on how many responses are shown.
+        options = request_options(
+            self._judge, allow_tie=self._allow_tie, n_responses=len(ask.places)
+        )
+        return self.client.ask(ask.messages, max_tokens=ask.max_reply_tokens, options=options)
 
     def close(self) -> None:
         """Close the connections."""
@@ -51,14 +57,7 @@ def chat_client(judge: Judge, *, seed: int, wait: Wait) -> JudgeClient:
         api_key=key_read(judge.api_key_env),
         timeout_s=settings.JUDGE_TIMEOUT_S,
     )
-    allow_tie = judge.annotator.project.protocol.allow_tie
-    return JudgeClient(
-        endpoint,
-        rng=Random(seed),
-        wait=wait,
-        gate=gate_of(judge),
-        options=request_options(judge, allow_tie=allow_tie),
-    )
+    return JudgeClient(endpoint, rng=Random(seed), wait=wait, gate=gate_of(judge))
 
 
 def asker_for(judge: Judge, *, seed: int, wait: Wait) -> Asker:

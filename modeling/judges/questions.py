@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from annotate.models import Comparison, Project
+from django.db.models import QuerySet
+
+from annotate.models import Comparison, Project, Protocol
 from modeling.core.judge_prompts import (
     MAX_REPLY_TOKENS,
     JudgeAnswer,
@@ -17,8 +20,11 @@ from modeling.core.judge_prompts import (
     parse_reply,
     request_hash,
 )
+from modeling.core.judge_rankings import MAX_RESPONSES, RankingAnswer, compared_pairs
 from modeling.core.judge_templates import (
+    STANDARD_LIST_INSTRUCTIONS,
     PromptTemplate,
+    parse_template_ranking,
     parse_template_reply,
     template_messages,
     template_schema,
@@ -36,11 +42,13 @@ CHARACTERS_PER_TOKEN = 4
 TYPICAL_REPLY_TOKENS = 60
 TYPICAL_REASON_TOKENS = 200
 
-STANDARD = PromptTemplate(instructions="")
-"""Stands for the frozen standard prompt, whose reply format it shares."""
+STANDARD = PromptTemplate(instructions=STANDARD_LIST_INSTRUCTIONS)
+"""The standard prompt for more than two responses; with two, the frozen one in its place."""
 
-AskKey = tuple[bool, int, int]
-"""Whether swapped, which sample, which attempt."""
+Places = tuple[int, ...]
+AskKey = tuple[Places, bool, int, int]
+"""Which responses, whether in reverse order, which sample, which attempt."""
+PAIR: Places = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Ask:
     hash: str
     sample: int = 0
     max_reply_tokens: int = MAX_REPLY_TOKENS
+    places: Places = PAIR
 
 
 def template_of(prompt: JudgePrompt) -> PromptTemplate:
@@ -73,9 +82,9 @@ def prompt_name(judge: Judge) -> str:
 
 
 def question_of(comparison: Comparison, *, project: Project) -> JudgeQuestion:
-    """Put a comparison of two responses, with the project's rules, in the judge's form."""
+    """Put a comparison, with the project's rules, in the judge's form."""
     slots = comparison.slots.select_related("response").order_by("position")
-    first, second = (slot.response.text for slot in slots)
+    first, second, *more = (slot.response.text for slot in slots)
     guideline = project.guidelines.order_by("-version").first()
     return JudgeQuestion(
         turns=tuple(comparison.prompt.turns),
@@ -84,22 +93,43 @@ def question_of(comparison: Comparison, *, project: Project) -> JudgeQuestion:
         criterion=comparison.criterion,
         guideline=guideline.body if guideline else "",
         allow_tie=project.protocol.allow_tie,
+        more=tuple(more),
     )
 
 
-def question_redacted(question: JudgeQuestion) -> tuple[JudgeQuestion, list[str]]:
+def judgeable(judge: Judge) -> QuerySet[Comparison]:
+    """Comparisons of a judge's project that it can be asked about.
+
+    More than two responses need a protocol under which people rank or rate them too.
+    """
+    project = judge.annotator.project
+    is_pairwise = project.protocol.kind == Protocol.Kind.PAIRWISE
+    most = 2 if is_pairwise else MAX_RESPONSES
+    return Comparison.objects.filter(project=project, n_responses__lte=most)
+
+
+def question_redacted(
+    question: JudgeQuestion, terms: Sequence[str] = ()
+) -> tuple[JudgeQuestion, list[str]]:
     """Replace personal data in everything that came with the data; name the kinds that were found.
 
-    The same value gets the same placeholder in the prompt and in both responses.
+    The same value gets the same placeholder in the prompt and in all responses.
     """
     contents = [turn["content"] for turn in question.turns]
-    texts = [*contents, question.first, question.second, question.criterion]
-    clean, kinds = redacted(texts)
+    texts = [*contents, question.criterion, *question.responses]
+    clean, kinds = redacted(texts, terms)
     turns = [
         {**turn, "content": content} for turn, content in zip(question.turns, clean, strict=False)
     ]
-    first, second, criterion = clean[len(contents) :]
-    changed = replace(question, turns=tuple(turns), first=first, second=second, criterion=criterion)
+    criterion, first, second, *more = clean[len(contents) :]
+    changed = replace(
+        question,
+        turns=tuple(turns),
+        first=first,
+        second=second,
+        more=tuple(more),
+        criterion=criterion,
+    )
     return changed, kinds
 
 
@@ -111,13 +141,14 @@ def ask_of(
     swapped: bool,
     attempt: int = 0,
     sample: int = 0,
+    places: Places = PAIR,
 ) -> Ask:
-    """Write one question in one order."""
+    """Write one question in one order: ``question`` is about the responses at ``places`` alone."""
     template = template_of(judge.prompt) if judge.prompt else None
-    if template is None:
+    if template is None and not question.more:
         messages = judge_messages(question, swapped=swapped, version=judge.prompt_version)
     else:
-        messages = template_messages(template, question, swapped=swapped)
+        messages = template_messages(template or STANDARD, question, swapped=swapped)
     return Ask(
         comparison_id,
         swapped,
@@ -126,15 +157,30 @@ def ask_of(
         _hash(judge, messages, attempt, sample),
         sample,
         (template or STANDARD).max_reply_tokens,
+        places,
     )
 
 
+def places_asked(judge: Judge, n_responses: int) -> list[Places]:
+    """Return which responses a judge is asked about together: pairs, or all of them."""
+    if n_responses > 2 and judge.ranking_by == Judge.RankingBy.LIST:
+        return [tuple(range(n_responses))]
+    return list(compared_pairs(n_responses, judge.max_pairs))
+
+
 def asks_of(judge: Judge, comparison_id: int, question: JudgeQuestion) -> dict[AskKey, Ask]:
-    """Write every question that a comparison may need, by order, sample and attempt."""
+    """Write every question that a comparison may need, by places, order, sample and attempt."""
     return {
-        (swapped, sample, attempt): ask_of(
-            judge, comparison_id, question, swapped=swapped, attempt=attempt, sample=sample
+        (places, swapped, sample, attempt): ask_of(
+            judge,
+            comparison_id,
+            question.about(places),
+            swapped=swapped,
+            attempt=attempt,
+            sample=sample,
+            places=places,
         )
+        for places in places_asked(judge, len(question.responses))
         for swapped in ORDERS
         for sample in range(judge.n_samples)
         for attempt in ATTEMPTS
@@ -142,19 +188,28 @@ def asks_of(judge: Judge, comparison_id: int, question: JudgeQuestion) -> dict[A
 
 
 def answer_of(
-    text: str, *, swapped: bool, allow_tie: bool, template: PromptTemplate | None = None
-) -> JudgeAnswer | None:
+    text: str,
+    *,
+    swapped: bool,
+    allow_tie: bool,
+    template: PromptTemplate | None = None,
+    n_responses: int = 2,
+) -> JudgeAnswer | RankingAnswer | None:
     """Read a reply; ``None`` when it does not follow the format."""
+    how = {"swapped": swapped, "allow_tie": allow_tie}
     try:
+        if n_responses > 2:
+            chosen = template or STANDARD
+            return parse_template_ranking(chosen, text, n_responses=n_responses, **how)
         if template is None:
-            return parse_reply(text, swapped=swapped, allow_tie=allow_tie)
-        return parse_template_reply(template, text, swapped=swapped, allow_tie=allow_tie)
+            return parse_reply(text, **how)
+        return parse_template_reply(template, text, **how)
     except UnparsableReply:
         return None
 
 
-def request_options(judge: Judge, *, allow_tie: bool) -> dict[str, Any]:
-    """Return what goes into every request beside model, messages and room for the reply."""
+def request_options(judge: Judge, *, allow_tie: bool, n_responses: int = 2) -> dict[str, Any]:
+    """Return what goes into a request beside model, messages and room for the reply."""
     options: dict[str, Any] = {"temperature": SAMPLING_TEMPERATURE if judge.n_samples > 1 else 0.0}
     if judge.ask_logprobs:
         options |= {"logprobs": True, "top_logprobs": TOP_LOGPROBS}
@@ -162,7 +217,7 @@ def request_options(judge: Judge, *, allow_tie: bool) -> dict[str, Any]:
         options["response_format"] = {"type": "json_object"}
     if judge.structured == Judge.Structured.JSON_SCHEMA:
         template = template_of(judge.prompt) if judge.prompt else STANDARD
-        schema = template_schema(template, allow_tie=allow_tie)
+        schema = template_schema(template, allow_tie=allow_tie, n_responses=n_responses)
         options["response_format"] = {
             "type": "json_schema",
             "json_schema": {"name": "verdict", "strict": True, "schema": schema},

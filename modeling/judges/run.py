@@ -13,18 +13,20 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from uuid import uuid4
 
+from django.db import transaction
 from django.db.models import Count, Q
 
 from annotate.errors import ApplicationError, BudgetExhausted
-from annotate.models import Comparison, JobState, Preference
+from annotate.models import JobState, Preference
 from modeling.judges.asking import Answers, Asker, Work
 from modeling.judges.client import EndpointRefused
 from modeling.judges.ledger import outcome_record, settle
 from modeling.judges.providers import asker_for
-from modeling.judges.questions import largest_cost_usd
+from modeling.judges.questions import judgeable, largest_cost_usd
 from modeling.judges.turns import (
     HEARTBEAT_SECONDS,
     CapReached,
+    TurnLost,
     turn_end,
     turn_reserve,
     turn_take,
@@ -89,9 +91,12 @@ class JudgeRunner:
             asker.close()
             turns_release(run=self.run, holder=self.holder)
 
+    @transaction.atomic
     def _begin(self) -> None:
         """Take up where an earlier attempt ended: what failed is tried again."""
         turns_release(run=self.run)
+        # Helpers of the earlier attempt may still be counting: they wait for the row.
+        JudgeRun.objects.select_for_update().get(pk=self.run.pk)
         JudgeOutcome.objects.filter(run=self.run, kind=Kind.FAILED).delete()
         counts = JudgeOutcome.objects.filter(run=self.run).aggregate(
             n_done=Count("pk"),
@@ -165,7 +170,11 @@ class JudgeRunner:
         if not isinstance(made, Work):
             self._close(turn, made)
             return ""
-        refusal = self._reserve(turn, made)
+        try:
+            refusal = self._reserve(turn, made)
+        except TurnLost:
+            self._busy.append(comparison_id)
+            return ""
         if refusal:
             turn_end(turn=turn)
         else:
@@ -178,7 +187,7 @@ class JudgeRunner:
         labels = Preference.objects.filter(annotator=self.judge.annotator)
         if labels.filter(comparison_id=comparison_id).exists():
             return JudgeOutcome(comparison_id=comparison_id, kind=Kind.KNOWN)
-        found = Comparison.objects.filter(pk=comparison_id, project=self.project, n_responses=2)
+        found = judgeable(self.judge).filter(pk=comparison_id)
         comparison = found.select_related("prompt").first()
         return None if comparison is None else self._maker.make(comparison)
 
@@ -207,7 +216,14 @@ class JudgeRunner:
                 self._note(answers)
 
     def _settle(self, held: Held, answers: Answers) -> None:
-        settle(run=self.run, project=self.project, turn=held.turn, answers=answers)
+        n_responses = held.work.n_responses
+        settle(
+            run=self.run,
+            project=self.project,
+            turn=held.turn,
+            answers=answers,
+            n_responses=n_responses,
+        )
 
     def _note(self, answers: Answers) -> None:
         if answers.failure is None:
@@ -225,12 +241,18 @@ class JudgeRunner:
 
     def _drain(self) -> None:
         """Keep replies that were paid for, whatever ended the run."""
-        for future, held in self._pending.items():
-            # What broke inside a thread has no answers to keep; it was raised where it was met.
-            if not future.cancel() and future.exception() is None:
-                for one, answers in zip(held, future.result(), strict=True):
-                    self._settle(one, answers)
-        self._pending.clear()
+        while self._pending:
+            # Still alive to the others, who would ask again whatever fell silent.
+            turns_keep(holder=self.holder)
+            finished, _ = wait(
+                self._pending, timeout=HEARTBEAT_SECONDS, return_when=FIRST_COMPLETED
+            )
+            for future in [*finished, *(one for one in self._pending if one.cancel())]:
+                held = self._pending.pop(future, [])
+                # What broke inside a thread has no answers; it was raised where it was met.
+                if not future.cancelled() and future.exception() is None:
+                    for one, answers in zip(held, future.result(), strict=True):
+                        self._settle(one, answers)
 
     def _report(self) -> None:
         now = time.monotonic()

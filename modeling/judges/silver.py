@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from annotate.errors import NotReady
 from annotate.models import Project
 from modeling.artifacts import artifact_load
 from modeling.core.calibration import mean_probability
-from modeling.core.judge_prompts import CombinedVerdict
+from modeling.core.judge_prompts import CombinedVerdict, JudgeAnswer, Verdict
+from modeling.core.judge_rankings import combine_ranking
+from modeling.core.types import FloatArray
 from modeling.judges.asking import Answers, GivenVerdict, Work
 from modeling.judges.local import STRENGTH_FROM
 from modeling.models import Judge, RewardModel
@@ -32,38 +35,55 @@ class RewardModelAsker:
         self._loaded = artifact_load(model)
 
     def answer(self, works: Sequence[Work], stop: threading.Event) -> list[Answers]:
-        """Score both responses of every comparison."""
-        prompts = [_prompt(work) for work in works for _ in range(2)]
-        responses = [text for work in works for text in (work.question.first, work.question.second)]
+        """Score all responses of every comparison."""
+        prompts = [_prompt(work) for work in works for _ in work.question.responses]
+        responses = [text for work in works for text in work.question.responses]
         rewards = self._loaded.member_rewards(prompts=prompts, responses=responses)
-        members = rewards.astype(np.float64)
-        temperature = self._loaded.ensemble.temperature_
-        chances = mean_probability(members[:, 0::2] - members[:, 1::2], temperature)
-        spread = np.std(members[:, 0::2] - members[:, 1::2], axis=0)
-        return [
-            self._answer(float(chance), float(width))
-            for chance, width in zip(chances, spread, strict=True)
-        ]
+        ends = np.cumsum([work.n_responses for work in works])[:-1]
+        return [self._answer(own) for own in np.split(rewards.astype(np.float64), ends, axis=1)]
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _answer(self, chance: float, spread: float) -> Answers:
+    def _answer(self, members: FloatArray) -> Answers:
+        """Judge by the members' rewards of one comparison's responses."""
+        temperature = self._loaded.ensemble.temperature_
+        pairs = list(combinations(range(members.shape[1]), 2))
+        first, second = np.array(pairs).T
+        gaps = members[:, first] - members[:, second]
+        chances = mean_probability(gaps, temperature).tolist()
+        if len(pairs) == 1:
+            return self._given(_combined(chances[0]), chances[0], float(np.std(gaps)))
+        said = [JudgeAnswer(_side(chance), _strength(chance)) for chance in chances]
+        replies = {pair: ([one], [one]) for pair, one in zip(pairs, said, strict=True)}
+        ranking = combine_ranking(replies, members.shape[1])
+        extra = {"reward_model": self._name, "rewards": members.mean(axis=0).tolist()}
+        return Answers(given=GivenVerdict(ranking, model=self._name, extra=extra))
+
+    def _given(self, combined: CombinedVerdict, chance: float, spread: float) -> Answers:
         extra = {
             "reward_model": self._name,
             "reward_spread": spread,
             "first_probability": chance,
         }
-        if chance == 0.5:
-            tie = CombinedVerdict("tie", 0.0, 0.5, is_conflict=False)
-            return Answers(given=GivenVerdict(tie, model=self._name, extra=extra))
-        strength = sum(max(chance, 1.0 - chance) >= least for least in STRENGTH_FROM)
-        combined = (
-            CombinedVerdict("first", -float(strength), chance, is_conflict=False)
-            if chance > 0.5
-            else CombinedVerdict("second", float(strength), chance, is_conflict=False)
-        )
         return Answers(given=GivenVerdict(combined, model=self._name, extra=extra))
+
+
+def _combined(chance: float) -> CombinedVerdict:
+    size = float(_strength(chance))
+    signed = {"first": -size, "second": size, "tie": 0.0}
+    verdict = _side(chance)
+    return CombinedVerdict(verdict, signed[verdict], chance, is_conflict=False)
+
+
+def _side(chance: float) -> Verdict:
+    return "tie" if chance == 0.5 else "first" if chance > 0.5 else "second"
+
+
+def _strength(chance: float) -> int:
+    return (
+        0 if chance == 0.5 else sum(max(chance, 1.0 - chance) >= least for least in STRENGTH_FROM)
+    )
 
 
 def _prompt(work: Work) -> str:

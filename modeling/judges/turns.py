@@ -25,6 +25,10 @@ class CapReached(Exception):
     """The next question could pass the run's cap."""
 
 
+class TurnLost(Exception):
+    """The turn was taken over by another worker, to whom this one looked dead."""
+
+
 def turn_take(*, run: JudgeRun, comparison_id: int, holder: UUID) -> JudgeTurn | None:
     """Take the turn at a comparison; ``None`` while another worker has it."""
     fields = {"run": run, "holder": holder, "seen_at": timezone.now()}
@@ -56,7 +60,13 @@ def turn_reserve(*, turn: JudgeTurn, run: JudgeRun, project_id: int, amount_usd:
         If the run's cap could be passed.
     BudgetExhausted
         If the project's budget could be passed.
+    TurnLost
+        If another worker has taken the turn over; nothing is held then.
     """
+    # The turn is locked before run and project, as everywhere, so that no two workers deadlock.
+    held = JudgeTurn.objects.select_for_update().filter(pk=turn.pk, holder=turn.holder)
+    if held.first() is None:
+        raise TurnLost
     within = Q(cap_usd__isnull=True) | Q(
         cap_usd__gte=F("cost_usd") + F("reserved_usd") + amount_usd
     )

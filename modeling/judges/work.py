@@ -32,7 +32,7 @@ class WorkMaker:
         question = question_of(comparison, project=self.project)
         profile = self.judge.pii_profile
         if profile != Judge.PiiProfile.OFF:
-            question, kinds = question_redacted(question)
+            question, kinds = question_redacted(question, self.judge.pii_terms)
             if kinds and profile == Judge.PiiProfile.BLOCK:
                 return JudgeOutcome(
                     comparison_id=comparison.pk,
@@ -47,7 +47,6 @@ class WorkMaker:
             asks,
             self._cached([ask.hash for ask in asks.values()]),
             self._template,
-            self.judge.n_samples,
         )
 
     def _cached(self, hashes: list[str]) -> dict[str, RawReply]:

@@ -1,7 +1,7 @@
 """Batch files: written by a worker, sent by it or taken along by the owner, read back once."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +19,10 @@ from modeling.storage import storage_read, storage_write
 
 Stage = JudgeBatch.Stage
 MAX_REPLY_BYTES = 200 * 2**20
-GONE = ("failed", "expired", "cancelled")
+ENDED = ("completed", "failed", "expired", "cancelled")
+"""States of a batch at the endpoint after which its files do not change."""
+OWN_NAME = "tandem_batch"
+LISTED = 100
 
 
 @transaction.atomic
@@ -81,12 +84,12 @@ def judge_batch_prepare(*, batch_id: int) -> bool:
     storage_write(name, made.content)
     if not _hold(batch, made.largest_usd):
         return False
-    capped = "; the cap allows no more" if made.is_capped else ""
+    cut = f"; {made.cut}" if made.cut else ""
     JudgeBatch.objects.filter(pk=batch.pk, stage=Stage.PREPARING).update(
         stage=Stage.READY,
         request_file=name,
         n_requests=made.n_requests,
-        message=f"{made.n_requests:,} questions{capped}.",
+        message=f"{made.n_requests:,} questions{cut}.",
     )
     if batch.is_uploaded:
         judge_batch_submit(batch_id=batch.pk)
@@ -118,13 +121,32 @@ def judge_batch_submit(*, batch_id: int) -> bool:
 
 
 def _sent(batch: JudgeBatch) -> str:
+    """Send the file, unless a worker did that and died before it could say so."""
     with _client(batch) as api:
+        known = _known_remote(api, batch)
+        if known:
+            return known
         content = storage_read(batch.request_file)
         uploaded = api.files.create(file=("requests.jsonl", content), purpose="batch")
         remote = api.batches.create(
-            input_file_id=uploaded.id, endpoint="/v1/chat/completions", completion_window="24h"
+            input_file_id=uploaded.id,
+            endpoint="/v1/chat/completions",
+            completion_window="24h",
+            metadata={OWN_NAME: str(batch.public_id)},
         )
     return str(remote.id)
+
+
+def _known_remote(api: Any, batch: JudgeBatch) -> str:
+    import openai
+
+    try:
+        newest = api.batches.list(limit=LISTED).data
+    except openai.APIStatusError:
+        # Not every endpoint that takes batches lists them.
+        return ""
+    own = str(batch.public_id)
+    return next((str(one.id) for one in newest if (one.metadata or {}).get(OWN_NAME) == own), "")
 
 
 def judge_batches_poll() -> int:
@@ -141,27 +163,55 @@ def judge_batch_poll(*, batch_id: int) -> bool:
     if batch is None:
         return False
     try:
-        content = _fetched(batch)
-    except openai.OpenAIError as error:
+        with _client(batch) as api:
+            if batch.cancel_requested:
+                _recall(api, batch)
+            return _look(api, batch)
+    except (openai.OpenAIError, ApplicationError) as error:
         # It may be back at the next look; the owner sees why it takes longer.
         message = f"The endpoint cannot be asked about the batch: {error}"[:500]
         JudgeBatch.objects.filter(pk=batch.pk).update(message=message)
         return False
-    return content is not None and judge_batch_replies(batch=batch, content=content)
 
 
-def _fetched(batch: JudgeBatch) -> bytes | None:
-    with _client(batch) as api:
-        remote = api.batches.retrieve(batch.remote_id)
-        if remote.output_file_id:
-            return bytes(api.files.content(remote.output_file_id).read())
-    if remote.status in GONE:
-        _end(batch, Stage.FAILED, f"The endpoint says: {remote.status}.")
-    return None
+def _look(api: Any, batch: JudgeBatch) -> bool:
+    """Read what an ended batch left, however it ended: replies in it were charged."""
+    remote = api.batches.retrieve(batch.remote_id)
+    if remote.status not in ENDED:
+        counts = remote.request_counts
+        done = f" {counts.completed:,} of {counts.total:,} answered." if counts else ""
+        message = f"The endpoint says: {remote.status.replace('_', ' ')}.{done}"
+        JudgeBatch.objects.filter(pk=batch.pk).update(message=message)
+        return False
+    problems = _problems(api, remote)
+    if not remote.output_file_id:
+        stage = Stage.CANCELLED if batch.cancel_requested else Stage.FAILED
+        _end(batch, stage, f"The endpoint says: {remote.status}.{problems}")
+        return False
+    content = bytes(api.files.content(remote.output_file_id).read())
+    return judge_batch_replies(batch=batch, content=content, note=problems)
 
 
-def judge_batch_replies(*, batch: JudgeBatch, content: bytes) -> bool:
-    """Keep a reply file, fetched or uploaded, and queue its reading.
+def _problems(api: Any, remote: Any) -> str:
+    """Say what the endpoint did not answer and why, from its errors and its error file."""
+    told = [str(one.message) for one in (remote.errors.data or [] if remote.errors else [])]
+    if remote.error_file_id:
+        lines = bytes(api.files.content(remote.error_file_id).read()).split(b"\n")
+        failed = [line for line in lines if line.strip()]
+        told.append(f"{len(failed):,} questions were not answered, such as {failed[0]!r:.200}")
+    return "".join(f" {problem}" for problem in told)
+
+
+def _recall(api: Any, batch: JudgeBatch) -> None:
+    """Ask the endpoint to stop; one that has ended already says so, and is read as it is."""
+    import openai
+
+    with suppress(openai.ConflictError, openai.BadRequestError):
+        api.batches.cancel(batch.remote_id)
+
+
+def judge_batch_replies(*, batch: JudgeBatch, content: bytes, note: str = "") -> bool:
+    """Keep a reply file, fetched or uploaded, and queue its reading; ``note`` goes before it.
 
     Raises
     ------
@@ -177,14 +227,14 @@ def judge_batch_replies(*, batch: JudgeBatch, content: bytes) -> bool:
     if not batch.request_file or not rows.exists():
         raise ConflictError(f"This batch takes no replies: {batch.get_stage_display().lower()}.")
     storage_write(name, content)
-    rows.update(stage=Stage.READING, reply_file=name, message="Reading the replies.")
+    rows.update(stage=Stage.READING, reply_file=name, message=f"Reading the replies.{note}"[:500])
     _queue(batch, "judge_batch_read")
     return True
 
 
 def judge_batch_read(*, batch_id: int) -> bool:
     """Read the replies into the cache, settle the bill and start the run that makes labels."""
-    from modeling.judges.batch_files import replies_store
+    from modeling.judges.batch_files import replies_store, reply_lines
 
     batch = _batch(batch_id, Stage.READING)
     if batch is None:
@@ -194,21 +244,25 @@ def judge_batch_read(*, batch_id: int) -> bool:
         held = JudgeBatch.objects.select_for_update().get(pk=batch.pk)
         if held.stage != Stage.READING:
             return False
-        lines = replies.decode("utf-8", errors="replace").splitlines()
-        n_new, cost = replies_store(batch, requests, lines)
+        n_new, cost = replies_store(batch, requests, reply_lines(replies))
         project_release_money(
             project_id=batch.judge.annotator.project_id, amount_usd=held.reserved_usd - cost
         )
-        message = f"{n_new:,} of {held.n_requests:,} replies for ${cost:.4f}."
-        _finish(held, Stage.DONE, message, n_replies=n_new, cost_usd=cost, reserved_usd=0)
-        held.run = _labels(held, cost)
-        held.save(update_fields=["run"])
+        note = held.message.removeprefix("Reading the replies.")
+        message = f"{n_new:,} of {held.n_requests:,} replies for ${cost:.4f}.{note}"
+        stage = Stage.CANCELLED if held.cancel_requested else Stage.DONE
+        _finish(held, stage, message, n_replies=n_new, cost_usd=cost, reserved_usd=0)
+        if not held.cancel_requested:
+            held.run = _labels(held, cost)
+            held.save(update_fields=["run"])
     return True
 
 
 @transaction.atomic
 def judge_batch_cancel(*, batch: JudgeBatch, user: User | None) -> None:
-    """Give a batch up; what the endpoint has begun it may still charge.
+    """Give a batch up. One at the endpoint is recalled, and what it has answered by then is kept.
+
+    A second time ends it at once: its money is given back, and replies are not waited for.
 
     Raises
     ------
@@ -218,7 +272,13 @@ def judge_batch_cancel(*, batch: JudgeBatch, user: User | None) -> None:
     current = JudgeBatch.objects.select_for_update().get(pk=batch.pk)
     if current.is_finished:
         raise ConflictError("This batch has ended already.")
-    _end(current, Stage.CANCELLED, "Cancelled.")
+    if current.stage == Stage.SUBMITTED and not current.cancel_requested:
+        JudgeBatch.objects.filter(pk=current.pk).update(
+            cancel_requested=True, message="Being recalled from the endpoint."
+        )
+        _queue(current, "judge_batch_poll")
+    else:
+        _end(current, Stage.CANCELLED, "Cancelled.")
     audit_write(
         project=current.judge.annotator.project, actor=user, action="judge_batch.cancel",
         target=str(current.judge), data={"batch": str(current.public_id)},

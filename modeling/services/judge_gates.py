@@ -130,16 +130,22 @@ def judge_measured_ensure(*, annotator: Annotator) -> None:
 
 def gate_reasons(figures: Figures, gate: JudgeGate) -> Iterator[str]:
     """Yield a sentence for every bound that the figures do not meet."""
-    n = int(figures.get("n_compared") or 0)
-    if n < max(gate.min_n, 1):
+    n, ranked = int(figures.get("n_compared") or 0), figures.get("rankings") or {}
+    n_ranked = int(ranked.get("n_compared") or 0)
+    needed = max(gate.min_n, 1)
+    if max(n, n_ranked) < needed:
         yield (
-            f"{n:,} of its verdicts stand beside a human majority, and the gate asks for "
-            f"{max(gate.min_n, 1):,}. Let people label {max(gate.min_n, 1) - n:,} more that it has "
+            f"{n + n_ranked:,} of its verdicts stand beside a human majority, and the gate asks "
+            f"for {needed:,}. Let people label {needed - max(n, n_ranked):,} more that it has "
             "judged."
         )
         return
-    yield from _below_floors(figures, gate)
-    yield from _above_ceilings(figures, gate)
+    if n >= needed:
+        yield from _below_floors(figures, gate)
+        yield from _above_ceilings(figures, gate)
+    if n_ranked >= needed:
+        for reason in (*_below_floors(ranked, gate), *_above_ceilings(ranked, gate)):
+            yield f"Rankings: {reason[:1].lower()}{reason[1:]}"
 
 
 def _below_floors(figures: Figures, gate: JudgeGate) -> Iterator[str]:

@@ -100,7 +100,9 @@ def prompt_preview(
     question = question_of(comparison, project=comparison.project)
     if redact:
         question, _ = question_redacted(question)
-    schema = template_schema(template, allow_tie=question.allow_tie)
+    schema = template_schema(
+        template, allow_tie=question.allow_tie, n_responses=len(question.responses)
+    )
     return [
         {
             "swapped": swapped,

@@ -9,12 +9,13 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from annotate.errors import ApplicationError, ConflictError, NotReady
-from annotate.models import Comparison, JobState
+from annotate.models import Comparison, JobState, Preference
 from annotate.services.audit import audit_write
+from modeling.core.judge_rankings import MAX_RESPONSES
 from modeling.judges.questions import (
-    ORDERS,
-    ask_of,
+    asks_of,
     cost_usd,
+    judgeable,
     question_of,
     usual_input_tokens,
     usual_reply_tokens,
@@ -43,34 +44,35 @@ class RunEstimate:
     input_tokens: int
     output_tokens: int
     cost_usd: Decimal
+    n_questions: int
 
 
 def judge_run_estimate(*, judge: Judge, comparison_ids: Sequence[int]) -> RunEstimate:
     """Estimate tokens and dollars from an evenly spread sample of the comparisons."""
     n = len(comparison_ids)
     if judge.provider not in IN_WORDS:
-        return RunEstimate(n, 0, 0, Decimal(0))
+        return RunEstimate(n, 0, 0, Decimal(0), 0)
     sample = comparison_ids[:: max(1, n // SAMPLED)][:SAMPLED]
     project = judge.annotator.project
-    tokens = 0
+    tokens = n_asked = 0
     for comparison in Comparison.objects.filter(pk__in=sample).select_related("prompt"):
         question = question_of(comparison, project=project)
-        asks = [ask_of(judge, comparison.pk, question, swapped=swapped) for swapped in ORDERS]
+        asks = [ask for ask in asks_of(judge, comparison.pk, question).values() if ask.attempt == 0]
         tokens += sum(usual_input_tokens(ask) for ask in asks)
-    input_tokens = tokens * judge.n_samples * n // max(len(sample), 1)
-    output_tokens = usual_reply_tokens(judge) * judge.n_samples * len(ORDERS) * n
+        n_asked += len(asks)
+    n_questions = n_asked * n // max(len(sample), 1)
+    input_tokens = tokens * n // max(len(sample), 1)
+    output_tokens = usual_reply_tokens(judge) * n_questions
     price = cost_usd(judge, input_tokens=input_tokens, output_tokens=output_tokens)
-    return RunEstimate(n, input_tokens, output_tokens, price)
+    return RunEstimate(n, input_tokens, output_tokens, price, n_questions)
 
 
 def judge_run_candidates(*, judge: Judge, n_comparisons: int) -> list[int]:
-    """Return the first comparisons of two responses, in queue order, that the judge has not had."""
-    waiting = (
-        Comparison.objects.filter(project_id=judge.annotator.project_id, n_responses=2)
-        .exclude(preferences__annotator_id=judge.annotator_id)
-        .in_queue_order()
-    )
-    return list(waiting.values_list("pk", flat=True)[: min(n_comparisons, MAX_COMPARISONS)])
+    """Return the first comparisons, in queue order, that the judge can have and has not had."""
+    labelled = Preference.objects.filter(annotator_id=judge.annotator_id)
+    waiting = judgeable(judge).exclude(pk__in=labelled.values("comparison"))
+    ordered = Comparison.objects.filter(pk__in=waiting.values("pk")).in_queue_order()
+    return list(ordered.values_list("pk", flat=True)[: min(n_comparisons, MAX_COMPARISONS)])
 
 
 @transaction.atomic
@@ -131,7 +133,7 @@ def judge_run_choose(
     else:
         chosen = _own_comparisons(judge, comparison_ids)
     if not chosen:
-        raise NotReady(f"{judge} has labelled every comparison of two responses already.")
+        raise NotReady(f"{judge} has labelled every comparison that it can be asked about.")
     return chosen
 
 
@@ -232,15 +234,12 @@ def _holding() -> list[JudgeRun]:
 
 def _own_comparisons(judge: Judge, comparison_ids: Sequence[int]) -> list[int]:
     wanted = list(dict.fromkeys(comparison_ids))
-    own = set(
-        Comparison.objects.filter(
-            project_id=judge.annotator.project_id, n_responses=2, pk__in=wanted
-        ).values_list("pk", flat=True)
-    )
+    own = set(judgeable(judge).filter(pk__in=wanted).values_list("pk", flat=True))
     foreign = [pk for pk in wanted if pk not in own]
     if foreign:
         raise ApplicationError(
-            f"Comparison {foreign[0]} is not a comparison of two responses in this project.",
+            f"Comparison {foreign[0]} is none of this project's that the judge can be asked about: "
+            f"of two responses, or of up to {MAX_RESPONSES} where the protocol ranks or rates.",
             field="comparison_ids",
         )
     return wanted

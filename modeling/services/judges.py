@@ -14,20 +14,27 @@ from annotate.models import Annotator, Comparison, Preference, Project
 from annotate.services.audit import audit_write
 from modeling.judges.addresses import address_check, key_name_check
 from modeling.judges.plugin_names import plugin_check
-from modeling.judges.questions import ORDERS, ask_of, question_of, question_redacted
+from modeling.judges.privacy import MAX_TERM_CHARACTERS, MAX_TERMS
+from modeling.judges.questions import (
+    ORDERS,
+    ask_of,
+    places_asked,
+    question_of,
+    question_redacted,
+)
 from modeling.models import Judge, JudgePrompt, RewardModel
 from modeling.selectors import latest_reward_model
 
 WORDING = frozenset(
     {
         "base_url", "model_name", "prompt", "reward_model", "plugin", "options", "structured",
-        "n_samples",
+        "n_samples", "ranking_by", "max_pairs",
     }
 )  # fmt: skip
 """Settings that decide what a judge says; they are fixed once it has spoken."""
 SETTINGS = WORDING | {
     "api_key_env", "conflict_policy", "ask_logprobs", "requests_per_minute", "tokens_per_minute",
-    "pii_profile", "family", "allow_related", "input_usd_per_million_tokens",
+    "pii_profile", "pii_terms", "family", "allow_related", "input_usd_per_million_tokens",
     "output_usd_per_million_tokens", "price_per_label_usd",
 }  # fmt: skip
 LOCAL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
@@ -127,12 +134,25 @@ def _save(judge: Judge) -> None:
         row = getattr(judge, field)
         if row is not None and row.project_id != project.pk:
             raise ApplicationError("That is of another project.", field=field)
+    _terms_check(judge.pii_terms)
     try:
         judge.full_clean()
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         raise ApplicationError(messages[0], field=field) from None
     judge.save()
+
+
+def _terms_check(terms: object) -> None:
+    is_list = isinstance(terms, list) and all(isinstance(term, str) for term in terms)
+    if not is_list or len(terms) > MAX_TERMS:  # type: ignore[arg-type]
+        raise ApplicationError(f"Give at most {MAX_TERMS} names and terms.", field="pii_terms")
+    long = [term for term in terms if not 0 < len(term.strip()) <= MAX_TERM_CHARACTERS]  # type: ignore[attr-defined]
+    if long:
+        raise ApplicationError(
+            f"A name or term has 1 to {MAX_TERM_CHARACTERS} characters; got {long[0][:40]!r}.",
+            field="pii_terms",
+        )
 
 
 def _provider_check(judge: Judge) -> None:
@@ -164,6 +184,11 @@ def _local_check(judge: Judge) -> None:
             "a prompt with the verdict first.",
             field="prompt",
         )
+    if judge.ranking_by == Judge.RankingBy.LIST:
+        raise ApplicationError(
+            "A local model is read at its verdict token; ask it about two responses at a time.",
+            field="ranking_by",
+        )
     if judge.n_samples != 1:
         raise ApplicationError(
             "A local model gives the same verdict every time; ask for one sample.",
@@ -191,9 +216,14 @@ def judge_preview(*, judge: Judge, comparison: Comparison) -> list[dict[str, Any
         return []
     question = question_of(comparison, project=comparison.project)
     if judge.pii_profile != Judge.PiiProfile.OFF:
-        question, _ = question_redacted(question)
+        question, _ = question_redacted(question, judge.pii_terms)
+    shown = places_asked(judge, len(question.responses))[0]
+    about = question.about(shown)
     return [
-        {"swapped": swapped, "messages": ask_of(judge, 0, question, swapped=swapped).messages}
+        {
+            "swapped": swapped,
+            "messages": ask_of(judge, 0, about, swapped=swapped, places=shown).messages,
+        }
         for swapped in ORDERS
     ]
 

@@ -13,6 +13,7 @@ from annotate.errors import ApplicationError
 from annotate.models import Comparison
 from annotate.views.common import page_context
 from modeling.access import get_judge_prompt_for, get_model_family_for
+from modeling.core.judge_rankings import MAX_RESPONSES
 from modeling.judge_forms import JudgePromptForm, ModelFamilyForm
 from modeling.judges.families import FAMILIES
 from modeling.models import JudgePrompt, ModelFamily
@@ -145,9 +146,9 @@ def _comparison(request: HttpRequest, access: Access) -> Comparison | None:
     asked = request.POST.get("comparison", "") or request.GET.get("comparison", "")
     if asked.isdecimal() and len(asked) < 19:
         comparison = get_comparison_for(access, int(asked))
-        return comparison if comparison.n_responses == 2 else None
-    pairs = Comparison.objects.filter(project=access.project, n_responses=2)
-    return pairs.select_related("prompt").order_by("pk").first()
+        return comparison if comparison.n_responses <= MAX_RESPONSES else None
+    shown = Comparison.objects.filter(project=access.project, n_responses__lte=MAX_RESPONSES)
+    return shown.select_related("prompt").order_by("pk").first()
 
 
 def _built_in() -> list[tuple[str, str]]:

@@ -86,4 +86,5 @@ def _page(
 def _values(judge: Judge) -> dict[str, Any]:
     values = {name: getattr(judge, name) for name in SETTINGS}
     options = json.dumps(judge.options) if judge.options else ""
-    return {**values, "options": options, "name": f"{judge} copy"}
+    terms = "\n".join(judge.pii_terms)
+    return {**values, "options": options, "pii_terms": terms, "name": f"{judge} copy"}

@@ -10,6 +10,7 @@ from annotate.models import Comparison
 from annotate.views.common import page_context
 from modeling.access import get_judge_for
 from modeling.charts import judges_chart
+from modeling.core.judge_rankings import MAX_RESPONSES
 from modeling.judge_charts import judge_reliability_chart
 from modeling.judge_forms import FIELDS, JudgeBatchForm, JudgeRunForm
 from modeling.judge_reads import (
@@ -38,6 +39,7 @@ def judge_list(request: HttpRequest, slug: str) -> HttpResponse:
     context = page_context(access, nav="judges") | {
         "tab": "judges",
         "benches": benches,
+        "ranked": [bench for bench in benches if bench.rankings],
         "chart": judges_chart([bench.figures for bench in benches]),
         "alarms": open_alarms(access.project),
         "measuring": measuring,
@@ -88,6 +90,7 @@ def judge_page(
     context = page_context(access, nav="judges") | {
         "judge": judge,
         "bench": bench,
+        "ranked": [bench] if bench and bench.rankings else [],
         # What recorded verdicts once cost is not known.
         "cost": bench.figures.cost_usd if bench and judge.base_url else None,
         "calibration": calibration_facts(judge),
@@ -109,6 +112,6 @@ def _previewed(request: HttpRequest, access: Access) -> Comparison | None:
     asked = request.GET.get("comparison", "")
     if asked.isdecimal():
         comparison = get_comparison_for(access, int(asked))
-        return comparison if comparison.n_responses == 2 else None
-    pairs = Comparison.objects.filter(project=access.project, n_responses=2)
-    return pairs.select_related("prompt").order_by("pk").first()
+        return comparison if comparison.n_responses <= MAX_RESPONSES else None
+    shown = Comparison.objects.filter(project=access.project, n_responses__lte=MAX_RESPONSES)
+    return shown.select_related("prompt").order_by("pk").first()

@@ -14,7 +14,6 @@ from modeling.judges.client import JudgeClient
 from modeling.models import Judge, JudgeBatch, JudgeReply
 from modeling.services.judge_batches import (
     judge_batch_cancel,
-    judge_batch_poll,
     judge_batch_prepare,
     judge_batch_read,
     judge_batch_replies,
@@ -120,7 +119,7 @@ def test_what_is_missing_or_unreadable_is_asked_by_the_run(
 ) -> None:
     batch = prepared(judge)
     lines = list(replies(batch, endpoint))
-    spoilt = [lines[0], "garbage", "{}", '{"custom_id": "1.0.0.x"}', lines[1], lines[1]]
+    spoilt = [lines[0], "garbage", "{}", '{"custom_id": "1.0-1.0.0.x"}', lines[1], lines[1]]
     batch = read(batch, spoilt)
     assert batch.n_replies == 2
     assert len(endpoint.requests) == 4
@@ -160,83 +159,6 @@ def test_a_cancelled_batch_gives_its_money_back(judge: Judge, project: Project) 
     assert committed(project) == 0
     with pytest.raises(ConflictError, match="ended already"):
         judge_batch_cancel(batch=batch, user=None)
-
-
-class RemoteApi:
-    """An endpoint's files and batches, as far as they are used."""
-
-    def __init__(self, output: bytes | None, status: str) -> None:
-        self.files = self.batches = self
-        self.output, self.status = output, status
-        self.id = "remote-1"
-        self.output_file_id = "out-1" if output is not None else None
-        self.sent: list[Any] = []
-
-    def create(self, **values: Any) -> "RemoteApi":
-        """Take a file or a batch."""
-        self.sent.append(values)
-        return self
-
-    def retrieve(self, name: str) -> "RemoteApi":
-        """Say how the batch is."""
-        assert name == self.id
-        return self
-
-    def content(self, name: str) -> "RemoteApi":
-        """Give the output file."""
-        assert name == self.output_file_id
-        return self
-
-    def read(self) -> bytes:
-        """Its bytes."""
-        assert self.output is not None
-        return self.output
-
-
-def sent(judge: Judge, api: RemoteApi, monkeypatch: pytest.MonkeyPatch) -> JudgeBatch:
-    """A batch that Tandem sent itself."""
-    monkeypatch.setattr(JudgeClient, "api", api)
-    batch = judge_batch_start(judge=judge, user=None)
-    judge_batch_prepare(batch_id=batch.pk)
-    batch.refresh_from_db()
-    return batch
-
-
-def test_tandem_sends_the_file_and_fetches_the_replies(
-    judge: Judge, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    api = RemoteApi(None, "in_progress")
-    batch = sent(judge, api, monkeypatch)
-    assert (batch.stage, batch.remote_id) == ("submitted", "remote-1")
-    assert api.sent[1]["endpoint"] == "/v1/chat/completions"
-    assert not judge_batch_poll(batch_id=batch.pk)
-    api.output, api.output_file_id = "\n".join(replies(batch, endpoint)).encode(), "out-1"
-    assert judge_batch_poll(batch_id=batch.pk)
-    judge_batch_read(batch_id=batch.pk)
-    batch.refresh_from_db()
-    assert (batch.stage, batch.n_replies) == ("done", 6)
-
-
-def test_a_file_that_a_dead_worker_wrote_is_sent_by_the_next(
-    judge: Judge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch = prepared(judge)
-    JudgeBatch.objects.filter(pk=batch.pk).update(is_uploaded=True)
-    monkeypatch.setattr(JudgeClient, "api", RemoteApi(None, "in_progress"))
-    assert judge_batch_prepare(batch_id=batch.pk)
-    batch.refresh_from_db()
-    assert (batch.stage, batch.n_requests) == ("submitted", 6)
-
-
-def test_a_batch_that_expired_at_the_endpoint_fails_and_gives_its_money_back(
-    judge: Judge, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    batch = sent(judge, RemoteApi(None, "expired"), monkeypatch)
-    assert not judge_batch_poll(batch_id=batch.pk)
-    batch.refresh_from_db()
-    assert batch.stage == "failed"
-    assert committed(project) == 0
-    assert "expired" in batch.message
 
 
 def test_only_an_endpoint_takes_batch_files(project: Project, media: Path) -> None:

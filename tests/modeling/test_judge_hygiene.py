@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from annotate.errors import ApplicationError
 from annotate.models import AuditEvent, Comparison, Preference, Project
 from modeling.judge_leakage import measure_leakage
 from modeling.judges.families import family_of, related_sources
-from modeling.judges.privacy import redacted
+from modeling.judges.privacy import redacted, terms_read
 from modeling.models import Judge, JudgeOutcome
 from modeling.services.judge_families import model_family_remove, model_family_set
 from modeling.services.judge_runs import judge_run_execute, judge_run_start
@@ -40,6 +41,61 @@ def test_one_value_has_one_placeholder_in_all_texts() -> None:
     texts, kinds = redacted(["a@b.org, c@d.org", "only c@d.org", ""])
     assert texts == ["[EMAIL_1], [EMAIL_2]", "only [EMAIL_2]", ""]
     assert kinds == ["EMAIL"]
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("Ask Jane Doe, or JANE doe.", "Ask [TERM_1], or [TERM_1]."),
+        ("Jane said it.", "[TERM_1] said it."),
+        ("Jane\nDoe", "[TERM_1]"),
+        ("Janet and Doering stay.", "Janet and Doering stay."),
+        ("Müller's and Acme (UK).", "[TERM_1]'s and [TERM_2]."),
+        ("jane.doe@example.com is hers", "[EMAIL_1] is hers"),
+        ("A.C. is none, a.c.m.e neither", "A.C. is none, a.c.m.e neither"),
+    ],
+)
+def test_listed_names_are_replaced_as_whole_words(text: str, clean: str) -> None:
+    terms = ["Jane", "Jane Doe", "Müller", "Acme (UK)", "A.c"]
+    assert redacted([text], terms)[0] == [clean]
+
+
+def test_a_name_that_nobody_listed_is_not_found() -> None:
+    assert redacted(["Ask John Smith."]) == (["Ask John Smith."], [])
+
+
+def test_terms_are_read_one_a_line_and_once() -> None:
+    assert terms_read(" Jane  Doe \n\njane doe\nAcme\n") == ["jane doe", "Acme"]
+
+
+@pytest.mark.parametrize("terms", [[""], ["x" * 81], ["a"] * 501, "Jane", [3]])
+def test_terms_that_cannot_be_are_refused(endpoint: FakeEndpoint, terms: Any) -> None:
+    with pytest.raises(ApplicationError) as refusal:
+        judge_create(
+            project=make_project(), user=None, name="j", base_url=endpoint.base_url,
+            model_name="m", pii_terms=terms,
+        )  # fmt: skip
+    assert refusal.value.field == "pii_terms"
+
+
+@pytest.mark.parametrize(
+    ("profile", "n_labels", "n_requests"),
+    [(Judge.PiiProfile.REPLACE, 1, 2), (Judge.PiiProfile.BLOCK, 0, 0)],
+)
+def test_a_listed_name_is_replaced_or_keeps_the_comparison_here(
+    endpoint: FakeEndpoint, profile: str, n_labels: int, n_requests: int
+) -> None:
+    project = make_project(budget_usd=Decimal(10))
+    make_comparison(project, prompt="Who is Jane Doe?", texts=["Jane.", "Nobody."])
+    judge = judge_create(
+        project=project, user=None, name="j", base_url=endpoint.base_url, model_name="m",
+        pii_profile=profile, pii_terms=["Jane Doe", "Jane"], conflict_policy="tie",
+    )  # fmt: skip
+    run = judge_run_start(judge=judge, user=None)
+    judge_run_execute(run_id=run.pk)
+    labels = Preference.objects.filter(annotator=judge.annotator)
+    assert (labels.count(), len(endpoint.requests)) == (n_labels, n_requests)
+    assert not any("Jane" in str(request["messages"][1]) for request in endpoint.requests)
 
 
 @pytest.mark.parametrize(

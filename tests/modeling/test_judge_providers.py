@@ -12,6 +12,8 @@ from pytest_django import Settings
 
 from annotate.errors import ApplicationError, NotReady
 from annotate.models import Comparison, JobState, Preference, Project
+from modeling.core.judge_prompts import CombinedVerdict
+from modeling.core.judge_rankings import CombinedRanking
 from modeling.judges.logprobs import shown_first_probability
 from modeling.judges.plugins import Abstain, PluginComparison, PluginVerdict
 from modeling.judges.verifiers import AnswerCheck, as_number, final_answer
@@ -284,8 +286,8 @@ def test_a_local_model_that_is_not_there_fails_the_run_with_the_remedy(
 
 @pytest.mark.parametrize(
     ("field", "values"),
-    [("n_samples", {"n_samples": 3}), ("prompt", {"kind": "rating"}),
-     ("prompt", {"reply_order": "reason_first"})],
+    [("n_samples", {"n_samples": 3}), ("ranking_by", {"ranking_by": "list"}),
+     ("prompt", {"kind": "rating"}), ("prompt", {"reply_order": "reason_first"})],
 )  # fmt: skip
 def test_a_local_model_is_asked_for_one_verdict(
     project: Project, field: str, values: dict[str, Any]
@@ -320,6 +322,7 @@ def test_the_reward_model_prefers_the_higher_reward_without_any_order(project: P
     from modeling.judges.silver import RewardModelAsker
     from modeling.judges.work import WorkMaker
 
+    make_comparison(project, texts=["ab", "nine char", "four"])
     annotator = make_annotator(project, kind="judge", name="rm")
     judge = Judge.objects.create(provider="reward_model", annotator=annotator)
     with (
@@ -330,14 +333,16 @@ def test_the_reward_model_prefers_the_higher_reward_without_any_order(project: P
     maker = WorkMaker(judge, project)
     works = [maker.make(one) for one in project.comparisons.order_by("pk")]
     answers = asker.answer(works, threading.Event())  # type: ignore[arg-type]
-    given = [answer.given for answer in answers]
+    given = [answer.given.combined for answer in answers if answer.given]
+    said = [one for one in given if isinstance(one, CombinedVerdict)]
     # Lengths 12 and 17, then 1 and 2; logits are halved by the temperature.
-    assert given[0]
-    assert given[1]
-    assert given[0].combined.verdict == "second"
-    assert given[0].combined.probability == pytest.approx(1 / (1 + np.exp(2.5)))
-    assert given[1].combined.probability == pytest.approx(1 / (1 + np.exp(0.5)))
-    assert given[1].combined.strength == 1.0
+    assert said[0].verdict == "second"
+    assert said[0].probability == pytest.approx(1 / (1 + np.exp(2.5)))
+    assert said[1].probability == pytest.approx(1 / (1 + np.exp(0.5)))
+    assert said[1].strength == 1.0
+    # The third comparison has three responses, of lengths 2, 9 and 4.
+    assert isinstance(given[2], CombinedRanking)
+    assert given[2].ranks == (2, 0, 1)
 
 
 def test_a_reward_model_that_is_not_trained_cannot_judge(project: Project) -> None:

@@ -3,7 +3,9 @@
 import json
 from datetime import timedelta
 from decimal import Decimal
+from itertools import chain, repeat
 from typing import Any
+from unittest.mock import DEFAULT, Mock
 from uuid import uuid4
 
 import httpx2
@@ -14,7 +16,9 @@ from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Comparison, JobState, Preference, Project
 from modeling.judges import client as client_module
 from modeling.judges.client import JudgeClient
-from modeling.judges.turns import turn_reserve, turn_take, turns_release
+from modeling.judges.ledger import settle
+from modeling.judges.run import JudgeRunner
+from modeling.judges.turns import TurnLost, turn_reserve, turn_take, turns_release
 from modeling.models import Judge, JudgeOutcome, JudgeReply, JudgeRun, JudgeTurn
 from modeling.services.judge_prompts import judge_prompt_save
 from modeling.services.judge_runs import (
@@ -248,3 +252,55 @@ def test_a_request_goes_to_the_address_that_was_checked_under_its_own_name(
     assert request.headers["Host"] == "judge.example"
     assert request.extensions["sni_hostname"] == "judge.example"
     assert len(looked_up) == 1
+
+
+def test_a_turn_that_was_taken_over_holds_no_money(judge: Judge, project: Project) -> None:
+    run = judge_run_start(judge=judge, user=None)
+    held = turn_take(run=run, comparison_id=run.comparison_ids[0], holder=uuid4())
+    assert held is not None
+    JudgeTurn.objects.update(seen_at=timezone.now() - timedelta(seconds=61))
+    turn_take(run=run, comparison_id=run.comparison_ids[0], holder=uuid4())
+    with pytest.raises(TurnLost):
+        turn_reserve(turn=held, run=run, project_id=project.pk, amount_usd=Decimal(2))
+    run.refresh_from_db()
+    project.refresh_from_db()
+    assert (run.reserved_usd, project.committed_usd) == (Decimal(0), Decimal(0))
+
+
+def test_a_worker_whose_turn_was_taken_over_leaves_the_comparison_to_the_other(
+    judge: Judge, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserve = Mock(side_effect=chain([TurnLost], repeat(DEFAULT)), wraps=turn_reserve)
+    monkeypatch.setattr("modeling.judges.run.turn_reserve", reserve)
+    run = executed(judge)
+    assert (run.state, run.n_done, len(endpoint.requests)) == (JobState.DONE, 3, 6)
+
+
+def test_a_worker_that_is_stopping_stays_alive_to_the_others_until_its_replies_are_in(
+    judge: Judge, endpoint: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another worker would take its turns over and pay for the same questions."""
+    monkeypatch.setattr("modeling.judges.run.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(JudgeRunner, "_report", broken)
+    body = completion('{"verdict": "A", "strength": 2}')
+    endpoint.script.append(Misbehaviour(body=body, delay_s=0.3))
+    endpoint.script.append(Misbehaviour(body=body, delay_s=1.5))
+    seen: list[float] = []
+
+    def settled(**values: Any) -> None:
+        turn = values["turn"]
+        held = JudgeTurn.objects.filter(pk=turn.pk).get()
+        seen.append((held.seen_at - turn.seen_at).total_seconds())
+        settle(**values)
+
+    monkeypatch.setattr("modeling.judges.run.settle", settled)
+    ids = list(judge.annotator.project.comparisons.values_list("pk", flat=True)[:1])
+    run = judge_run_start(judge=judge, user=None, comparison_ids=ids)
+    with pytest.raises(RuntimeError, match="stopped"):
+        JudgeRunner(run).execute()
+    assert seen[0] > 0.5
+
+
+def broken(_runner: JudgeRunner) -> None:
+    """End a run at its first report."""
+    raise RuntimeError("stopped")

@@ -23,6 +23,7 @@ BOUNDS = {
     "max_parse_failures": "share of questions without a parsable reply",
 }
 COLUMNS = ("n", "accuracy", "kappa", "order_consistency", "ece")
+RANKING_COLUMNS = ("n", "n_pairs", "accuracy", "kappa", "tau")
 
 
 class Command(BaseCommand):
@@ -73,6 +74,7 @@ class Command(BaseCommand):
 def _row(figures: Figures, n_unparsed: int, gate: JudgeGate) -> Figures:
     accuracy = figures["accuracy"]
     reason = " ".join(gate_reasons(figures, gate))
+    ranked = {"rankings": _ranked(figures["rankings"])} if figures["rankings"] else {}
     return {
         "n": figures["n_compared"],
         "accuracy": accuracy["estimate"],
@@ -85,6 +87,21 @@ def _row(figures: Figures, n_unparsed: int, gate: JudgeGate) -> Figures:
         "parse_failures": n_unparsed,
         "qualified": not reason,
         "reason": reason,
+        **ranked,
+    }
+
+
+def _ranked(figures: Figures) -> Figures:
+    """A judge's figures on more than two responses, over the pairs that rankings imply."""
+    return {
+        "n": figures["n_compared"],
+        "n_pairs": figures["n_pairs"],
+        "accuracy": figures["accuracy"]["estimate"],
+        "low": figures["accuracy"]["low"],
+        "high": figures["accuracy"]["high"],
+        "kappa": figures["kappa"]["estimate"],
+        "tau": figures["tau"]["estimate"],
+        "conflict": figures["conflict"]["estimate"],
     }
 
 
@@ -92,6 +109,9 @@ def _words(report: Figures) -> str:
     lines = [f"{report['n_comparisons']:,} comparisons, {len(report['judges'])} judges"]
     for name, row in report["judges"].items():
         told = ", ".join(f"{column} {_number(row[column])}" for column in COLUMNS)
+        if "rankings" in row:
+            ranked = ((column, row["rankings"][column]) for column in RANKING_COLUMNS)
+            told += "; rankings: " + ", ".join(f"{name} {_number(value)}" for name, value in ranked)
         lines.append(f"{name}: {told}; {'qualified' if row['qualified'] else row['reason']}")
     return "\n".join(lines)
 

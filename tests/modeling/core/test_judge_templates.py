@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeling.core.judge_prompts import JudgeAnswer, JudgeQuestion, UnparsableReply
+from modeling.core.judge_rankings import rating_strength
 from modeling.core.judge_templates import (
     PromptTemplate,
     TemplateError,
     parse_template_reply,
-    rating_strength,
     template_check,
     template_messages,
     template_schema,
