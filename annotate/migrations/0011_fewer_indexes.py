@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotate", "0009_reservation_remembers"),
+        ("annotate", "0010_comparison_price"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("annotate", "0010_fewer_indexes"),
+        ("annotate", "0011_fewer_indexes"),
     ]
 
     operations = [
