@@ -11,7 +11,6 @@ from annotate.models import Response
 from modeling.core.audit import WRONG, audit_evidence
 from modeling.core.best_of_n import best_of_n
 from modeling.core.bradley_terry import BradleyTerryEnsemble
-from modeling.core.encoders import FEATURE_NAMES
 from modeling.core.metrics import (
     cluster_bootstrap_interval,
     log_losses,
@@ -19,6 +18,7 @@ from modeling.core.metrics import (
     pairwise_correct,
 )
 from modeling.core.mixture import one_reward_test
+from modeling.core.readable_features import FEATURE_NAMES
 from modeling.core.reward_data import PairVotes, RewardData
 from modeling.core.reward_fit import RewardBasis
 from modeling.core.transitivity import cycle_test

@@ -12,7 +12,7 @@ import numpy as np
 
 from annotate.formats.base import PreferenceRecord
 from annotate.formats.registry import AUTO, read_comparisons
-from modeling.core.encoders import FeatureScaler
+from modeling.core.feature_scaler import FeatureScaler
 from modeling.core.plackett_luce import Ranking
 from modeling.core.reward_data import PairVotes, RankingVotes, Ratings, RewardData, Thumbs
 from modeling.core.types import Float32Array, FloatArray, IntArray
