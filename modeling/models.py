@@ -20,6 +20,7 @@ from modeling.models_gates import (
 from modeling.reward_records import (
     FeatureRun,
     GateRun,
+    OutsideTest,
     Promotion,
     ResponseReward,
     RewardModel,
@@ -47,6 +48,7 @@ __all__ = [
     "JudgeRun",
     "JudgeTurn",
     "ModelFamily",
+    "OutsideTest",
     "Promotion",
     "ResponseReward",
     "RewardModel",

@@ -5,17 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-import numpy as np
-
-from annotate.errors import NotReady
-from annotate.models import Project
-from modeling.artifacts import artifact_load
-from modeling.core.calibration import mean_probability
 from modeling.core.judge_prompts import CombinedVerdict
 from modeling.judges.asking import Answers, GivenVerdict, Work
 from modeling.judges.local import STRENGTH_FROM
-from modeling.models import Judge, RewardModel
-from modeling.selectors import latest_reward_model
+from modeling.models import Judge
+from modeling.scoring import mean_and_spread, probability, scorer_for
+from modeling.selectors import judging_model
 
 BATCH = 64
 
@@ -27,28 +22,26 @@ class RewardModelAsker:
     n_threads = 1
 
     def __init__(self, judge: Judge) -> None:
-        model = judge.reward_model or _latest(judge.annotator.project)
+        model = judge.reward_model or judging_model(judge.annotator.project)
         self._name = str(model)
-        self._loaded = artifact_load(model)
+        self._scorer = scorer_for(model)
 
     def answer(self, works: Sequence[Work], stop: threading.Event) -> list[Answers]:
         """Score both responses of every comparison."""
-        prompts = [_prompt(work) for work in works for _ in range(2)]
-        responses = [text for work in works for text in (work.question.first, work.question.second)]
-        rewards = self._loaded.member_rewards(prompts=prompts, responses=responses)
-        members = rewards.astype(np.float64)
-        temperature = self._loaded.ensemble.temperature_
-        chances = mean_probability(members[:, 0::2] - members[:, 1::2], temperature)
-        spread = np.std(members[:, 0::2] - members[:, 1::2], axis=0)
+        turns = [work.question.turns for work in works for _ in range(2)]
+        texts = [text for work in works for text in (work.question.first, work.question.second)]
+        members = self._scorer.members(turns, texts)
+        first, second = members[:, 0::2], members[:, 1::2]
+        _, spread = mean_and_spread(first - second)
         return [
-            self._answer(float(chance), float(width))
-            for chance, width in zip(chances, spread, strict=True)
+            self._answer(float(chance), None if spread is None else float(spread[place]))
+            for place, chance in enumerate(probability(first, second))
         ]
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _answer(self, chance: float, spread: float) -> Answers:
+    def _answer(self, chance: float, spread: float | None) -> Answers:
         extra = {
             "reward_model": self._name,
             "reward_spread": spread,
@@ -64,17 +57,3 @@ class RewardModelAsker:
             else CombinedVerdict("second", float(strength), chance, is_conflict=False)
         )
         return Answers(given=GivenVerdict(combined, model=self._name, extra=extra))
-
-
-def _prompt(work: Work) -> str:
-    turns = work.question.turns
-    if len(turns) == 1:
-        return str(turns[0]["content"])
-    return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in turns)
-
-
-def _latest(project: Project) -> RewardModel:
-    model = latest_reward_model(project)
-    if model is None:
-        raise NotReady("There is no reward model yet: train one, then let it judge.")
-    return model
