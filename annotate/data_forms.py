@@ -10,7 +10,7 @@ from annotate.formats.registry import AUTO, IMPORT_FORMATS
 from annotate.models import DatasetVersion, LabelRule
 from annotate.pairings import PAIRINGS
 from annotate.selectors.filters import Filters, filters_of
-from annotate.services.exports import EXPORT_FORMATS, PROMPTS, STYLES
+from annotate.services.exports import EXPORT_FORMATS, PROMPTS, STYLES, columns_of
 
 FORMAT_CHOICES = [
     (AUTO, "Find out from the file"),
@@ -113,6 +113,11 @@ class VersionForm(forms.Form):
         return filters_of(given)
 
 
+def _offered_columns() -> list[tuple[str, str]]:
+    # Read when a form is made: other apps add columns once they are loaded.
+    return [(name, name) for name in columns_of(EXPORT_FORMATS["trl-preference"])]
+
+
 class ExportForm(forms.Form):
     """What to write; at once through the API, or in the background."""
 
@@ -144,7 +149,7 @@ class ExportForm(forms.Form):
     columns = forms.MultipleChoiceField(
         required=False,
         label="More columns",
-        choices=[(name, name) for name in EXPORT_FORMATS["trl-preference"].columns],
+        choices=_offered_columns,
         widget=forms.CheckboxSelectMultiple,
     )
 
@@ -158,7 +163,7 @@ class ExportForm(forms.Form):
 
     def options(self) -> dict[str, Any]:
         """The options of `export_open` without the version; columns that the format lacks go."""
-        known = EXPORT_FORMATS[self.cleaned_data["format"]].columns
+        known = columns_of(EXPORT_FORMATS[self.cleaned_data["format"]])
         given = {name: value for name, value in self.cleaned_data.items() if name != "version"}
         chosen = tuple(name for name in given["columns"] if name in known)
         return {**given, "columns": chosen}

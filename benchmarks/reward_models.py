@@ -26,7 +26,7 @@ import django  # noqa: E402  (the settings module is named before Django is load
 
 django.setup()
 
-from modeling.comparison_study import held_out_split, human_truth  # noqa: E402
+from modeling.comparison_study import held_out_split  # noqa: E402
 from modeling.core.audit import audit_evidence  # noqa: E402
 from modeling.core.likelihoods import (  # noqa: E402
     LIKELIHOODS,
@@ -42,7 +42,12 @@ from modeling.core.reward_fit import RewardBasis  # noqa: E402
 from modeling.core.reward_terms import PairTerm  # noqa: E402
 from modeling.core.transitivity import cycle_test  # noqa: E402
 from modeling.core.types import FloatArray, PairwiseData  # noqa: E402
-from modeling.recorded import RecordedComparisons, read_recorded, recorded_features  # noqa: E402
+from modeling.recorded import (  # noqa: E402
+    RecordedComparisons,
+    human_truth,
+    read_recorded,
+    recorded_features,
+)
 
 SETS = {
     "pandalm": "pandalm.jsonl",

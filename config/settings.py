@@ -298,6 +298,7 @@ CELERY_TASK_ROUTES = {
     "modeling.tasks.judges_measure*": {"queue": "features"},
     "modeling.tasks.score*": {"queue": "features"},
     "modeling.tasks.filter*": {"queue": "features"},
+    "modeling.tasks.outside*": {"queue": "features"},
     "modeling.tasks.gate*": {"queue": "training"},
     "modeling.tasks.audit*": {"queue": "training"},
     "*train*": {"queue": "training"},

@@ -18,6 +18,7 @@ from modeling.models import (
     JudgePrompt,
     JudgeRun,
     ModelFamily,
+    OutsideTest,
     RewardModel,
     ScoreRun,
     TrainingRun,
@@ -82,6 +83,12 @@ def get_reward_model_for(access: Access, number: int) -> RewardModel:
 def get_gate_run_for(access: Access, public_id: UUID | str) -> GateRun:
     """Return an examination of a model of a project that the member owns."""
     runs = GateRun.objects.select_related("reward_model__project", "against")
+    return _found(runs, public_id=public_id, reward_model__project=access.project)
+
+
+def get_outside_test_for(access: Access, public_id: UUID | str) -> OutsideTest:
+    """Return a test elsewhere of a model of a project that the member owns."""
+    runs = OutsideTest.objects.select_related("reward_model__project", "tested")
     return _found(runs, public_id=public_id, reward_model__project=access.project)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from modeling.core.likelihoods import LIKELIHOODS, fit_likelihood, left_out_because
 from modeling.core.metrics import (
+    Interval,
     bin_of,
     cluster_bootstrap_interval,
     group_split,
@@ -18,14 +19,17 @@ from modeling.core.metrics import (
     pairwise_correct,
 )
 from modeling.core.reward_data import PairVotes, RewardData
-from modeling.core.types import Float32Array, FloatArray, IntArray
+from modeling.core.rewardbench import RewardBenchScores, rewardbench_scores
+from modeling.core.types import FloatArray, IntArray
 from modeling.evaluation import N_BINS, number, predicted_side
 from modeling.numeric_threads import threads_for
-from modeling.recorded import RecordedComparisons, recorded_features
+from modeling.outside_data import OutsideSet
+from modeling.recorded import RecordedColumns, RecordedComparisons, human_truth
 
 TEST_SHARE = 0.25
 N_RESAMPLES = 2000
 REFERENCE = "bradley_terry"
+BASELINES = ("length", "constant")
 MIN_TEST_PROMPTS = 3
 
 Say = Callable[[str], None]
@@ -74,8 +78,22 @@ class StudyOptions:
     labels: str = "human"
 
 
+@dataclass(frozen=True, eq=False)
+class _Test:
+    """One set that models are tested on, and what was found there."""
+
+    recorded: RecordedComparisons
+    rows: dict[str, _Rows] = field(default_factory=dict)
+    prompts: list[IntArray] = field(default_factory=list)
+
+
 def compare(
-    recorded: RecordedComparisons, options: StudyOptions, *, seed: int = 0, say: Say | None = None
+    recorded: RecordedComparisons,
+    options: StudyOptions,
+    *,
+    outside: Sequence[OutsideSet] = (),
+    seed: int = 0,
+    say: Say | None = None,
 ) -> dict[str, Any]:
     """Fit every likelihood on every encoder over the same splits.
 
@@ -85,6 +103,8 @@ def compare(
         Comparisons of a file.
     options
         What to compare.
+    outside
+        Sets from elsewhere that the same models are tested on.
     seed
         Start of the numbers from which splits and folds are drawn.
     say
@@ -93,50 +113,89 @@ def compare(
     Returns
     -------
     dict
-        ``n_comparisons``, ``models``, ``baselines``, ``left_out`` and what the figures stand on.
+        ``n_comparisons``, ``models``, ``baselines``, ``left_out`` and what the figures stand on;
+        ``ood`` and ``rewardbench`` where there are sets from elsewhere.
 
     Raises
     ------
     InvalidInputError
         If there are too few prompts to split.
     """
-    matrices = {name: recorded_features(recorded, name) for name in options.encoders}
-    first = next(iter(matrices.values()))
-    truth = human_truth(recorded.labels(first, "human"))
-    trained_on = recorded.labels(first, options.labels)
-    left_out = {name: left_out_because(name, trained_on) for name in options.likelihoods}
-    chosen = [name for name, reason in left_out.items() if not reason]
-    rows: dict[str, _Rows] = {}
-    prompts: list[IntArray] = []
+    study = _Study(recorded, options, outside)
     for split in range(options.n_seeds):
-        train, test = held_out_split(truth, np.random.default_rng([seed, split, 0]))
-        prompts.append(test.prompt)
-        _add_baselines(rows, recorded, trained_on.in_prompts(train), test)
-        for encoder, features in matrices.items():
-            data = recorded.labels(features, options.labels).in_prompts(train)
-            for likelihood in chosen:
+        for name in study.split(split, seed):
+            if say is not None:
+                say(f"split {split + 1} of {options.n_seeds}: {name}")
+    return study.result(seed)
+
+
+class _Study:
+    """Models by likelihood and encoder, tested on held-out prompts and on sets from elsewhere."""
+
+    def __init__(
+        self,
+        recorded: RecordedComparisons,
+        options: StudyOptions,
+        outside: Sequence[OutsideSet],
+    ) -> None:
+        self.recorded, self.options, self.outside = recorded, options, outside
+        columns = {name: RecordedColumns(recorded, name) for name in options.encoders}
+        self.matrices = {name: own.rows(recorded) for name, own in columns.items()}
+        self.elsewhere = {
+            name: [own.rows(other.recorded) for other in outside] for name, own in columns.items()
+        }
+        first = next(iter(self.matrices.values()))
+        self.truth = human_truth(recorded.labels(first, "human"))
+        self.labels = recorded.labels(first, options.labels)
+        self.left_out = {name: left_out_because(name, self.labels) for name in options.likelihoods}
+        self.home = _Test(recorded)
+        self.away = [_Test(other.recorded) for other in outside]
+
+    def split(self, number: int, seed: int) -> Iterator[str]:
+        """Fit and test every model on one split; yield its name when done."""
+        options = self.options
+        train, test = held_out_split(self.truth, np.random.default_rng([seed, number, 0]))
+        tested = [
+            (self.home, test),
+            *zip(self.away, (own.test for own in self.outside), strict=True),
+        ]
+        for where, pairs in tested:
+            where.prompts.append(pairs.prompt)
+            _add_baselines(where, self.recorded, self.labels.in_prompts(train), pairs)
+        for encoder, features in self.matrices.items():
+            data = self.recorded.labels(features, options.labels).in_prompts(train)
+            matrices = [features, *self.elsewhere[encoder]]
+            for likelihood in (name for name, reason in self.left_out.items() if not reason):
                 name = f"{likelihood}/{encoder}"
-                rows.setdefault(name, _Rows()).add(
-                    _predict(likelihood, data, test, features, [seed, split, 1]), test
-                )
-                if say is not None:
-                    say(f"split {split + 1} of {options.n_seeds}: {name}")
-    return _result(recorded, rows, np.concatenate(prompts), left_out, options, seed)
+                with threads_for(data.pairs.n_votes * features.shape[1]):
+                    rng = np.random.default_rng([seed, number, 1])
+                    fitted = fit_likelihood(likelihood, data, rng)
+                for (where, pairs), matrix in zip(tested, matrices, strict=True):
+                    found = fitted.predict_proba(matrix, pairs)
+                    where.rows.setdefault(name, _Rows()).add(found, pairs)
+                yield name
 
-
-def human_truth(human: RewardData) -> PairVotes:
-    """One row per pair with the mean human vote on the overall question."""
-    votes = human.pairs.take(human.pairs.criterion == 0)
-    keys = np.column_stack([votes.first, votes.second, votes.prompt])
-    distinct, code = np.unique(keys, axis=0, return_inverse=True)
-    count = np.bincount(code, minlength=len(distinct)).astype(np.float64)
-    mean = np.bincount(code, votes.target, minlength=len(distinct)) / np.maximum(count, 1.0)
-    nobody = np.zeros(len(distinct), dtype=np.int64)
-    ones = np.ones(len(distinct))
-    return PairVotes(
-        distinct[:, 0], distinct[:, 1], np.clip(mean, 0.0, 1.0), ones, nobody, nobody,
-        distinct[:, 2], ones,
-    )  # fmt: skip
+    def result(self, seed: int) -> dict[str, Any]:
+        """Return all figures as JSON."""
+        rng = np.random.default_rng([seed, 2])
+        recorded, options = self.recorded, self.options
+        found = {
+            "n_comparisons": recorded.n_comparisons,
+            "n_pairs_tested": sum(own.size for own in self.home.prompts),
+            "n_prompts": int(np.unique(recorded.response_prompt).size),
+            "n_seeds": options.n_seeds,
+            "labels": options.labels,
+            "tested_on": "held-out human labels, split by prompt",
+            "interval": "95 %, resampling prompts over the pooled splits",
+            **_figures(self.home, rng),
+            "left_out": {name: reason for name, reason in self.left_out.items() if reason},
+        }
+        elsewhere = list(zip(self.outside, self.away, strict=True))
+        if ood := {own.name: _elsewhere(own, at, rng) for own, at in elsewhere if not own.subset}:
+            found["ood"] = ood
+        if bench := {own.name: _benched(own, at, rng) for own, at in elsewhere if own.subset}:
+            found["rewardbench"] = bench
+        return found
 
 
 def held_out_split(truth: PairVotes, rng: np.random.Generator) -> tuple[IntArray, PairVotes]:
@@ -145,60 +204,66 @@ def held_out_split(truth: PairVotes, rng: np.random.Generator) -> tuple[IntArray
     return np.unique(truth.prompt[train]), truth.take(test)
 
 
-def _predict(
-    likelihood: str,
-    data: RewardData,
-    test: PairVotes,
-    features: Float32Array,
-    seeds: list[int],
-) -> FloatArray:
-    with threads_for(data.pairs.n_votes * features.shape[1]):
-        fitted = fit_likelihood(likelihood, data, np.random.default_rng(seeds))
-    return fitted.predict_proba(features, test)
-
-
 def _add_baselines(
-    rows: dict[str, _Rows], recorded: RecordedComparisons, train: RewardData, test: PairVotes
+    where: _Test, trained: RecordedComparisons, train: RewardData, test: PairVotes
 ) -> None:
     votes = train.pairs.take(train.pairs.criterion == 0)
-    longer = recorded.longer(votes)
+    longer = trained.longer(votes)
     told = longer != 0.5
     wins = np.where(longer > 0.5, votes.target, 1.0 - votes.target)[told]
     # One label added to each side: a rule that was never wrong is no proof that it never will be.
     share = (wins.sum() + 1.0) / (wins.size + 2.0)
-    probability = 0.5 + (recorded.longer(test) - 0.5) * 2.0 * (share - 0.5)
+    probability = 0.5 + (where.recorded.longer(test) - 0.5) * 2.0 * (share - 0.5)
     constant = (votes.target.sum() + 1.0) / (votes.n_votes + 2.0)
-    rows.setdefault("length", _Rows()).add(probability, test)
-    rows.setdefault("constant", _Rows()).add(np.full(test.n_votes, constant), test)
+    where.rows.setdefault("length", _Rows()).add(probability, test)
+    where.rows.setdefault("constant", _Rows()).add(np.full(test.n_votes, constant), test)
 
 
-def _result(
-    recorded: RecordedComparisons,
-    rows: dict[str, _Rows],
-    prompt: IntArray,
-    left_out: dict[str, str],
-    options: StudyOptions,
-    seed: int,
-) -> dict[str, Any]:
-    rng = np.random.default_rng([seed, 2])
-    models = {name: own for name, own in rows.items() if name not in ("length", "constant")}
+def _figures(test: _Test, rng: np.random.Generator) -> dict[str, Any]:
+    rows, prompt = test.rows, np.concatenate(test.prompts)
+    models = {name: own for name, own in rows.items() if name not in BASELINES}
     return {
-        "n_comparisons": recorded.n_comparisons,
-        "n_pairs_tested": int(prompt.size),
-        "n_prompts": int(np.unique(recorded.response_prompt).size),
-        "n_seeds": options.n_seeds,
-        "labels": options.labels,
-        "tested_on": "held-out human labels, split by prompt",
-        "interval": "95 %, resampling prompts over the pooled splits",
         "models": {
             name: {**_cell(own, prompt, rng), **_against(name, rows, prompt, rng)}
             for name, own in models.items()
         },
-        "baselines": {
-            name: _cell(rows[name], prompt, rng) for name in ("length", "constant") if rows
-        },
-        "left_out": {name: reason for name, reason in left_out.items() if reason},
+        "baselines": {name: _cell(rows[name], prompt, rng) for name in BASELINES if rows},
     }
+
+
+def _elsewhere(outside: OutsideSet, test: _Test, rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "n_pairs": outside.test.n_votes,
+        "n_prompts": int(np.unique(outside.test.prompt).size),
+        "n_shared_left_out": outside.n_shared,
+        "tested_on": "human labels of another file, on prompts that training never saw",
+        **_figures(test, rng),
+    }
+
+
+def _benched(outside: OutsideSet, test: _Test, rng: np.random.Generator) -> dict[str, Any]:
+    """RewardBench's figures, each pair at its mean over the splits' models."""
+    found = _elsewhere(outside, test, rng)
+    for name, own in test.rows.items():
+        cell = found["baselines" if name in BASELINES else "models"][name]
+        # Rows that contradict each other about one pair leave nothing to be right about.
+        correct = np.nan_to_num(np.mean(own.correct, axis=0), nan=0.5)
+        cell |= bench_figures(rewardbench_scores(outside.subset, correct))
+    return found
+
+
+def bench_figures(scores: RewardBenchScores) -> Cell:
+    """Write RewardBench's scores as JSON."""
+    return {
+        "overall": scores.overall and _scored(scores.overall),
+        "sections": {name: _scored(own) for name, own in scores.sections.items()},
+        "subsets": {name: _scored(own) for name, own in scores.subsets.items()},
+        "subsets_without_section": list(scores.unknown),
+    }
+
+
+def _scored(share: Interval) -> Cell:
+    return {**_interval(share.estimate, share.low, share.high), "n": share.n}
 
 
 def _cell(own: _Rows, prompt: IntArray, rng: np.random.Generator) -> Cell:

@@ -9,7 +9,8 @@ from hashlib import sha256
 import numpy as np
 from safetensors.numpy import load, save
 
-from modeling.core.encoders import FEATURE_NAMES, FeatureScaler, interpretable_features
+from modeling.core.feature_scaler import FeatureScaler
+from modeling.core.readable_features import FEATURE_NAMES, interpretable_features
 from modeling.core.types import Arrays, Float32Array, Meta
 from modeling.embeddings import Report, cached_rows, text_key
 from modeling.encoder_names import MINILM, TFIDF, encoder_require, transformers_name

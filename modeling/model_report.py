@@ -11,7 +11,6 @@ from annotate.models import Response
 from modeling.core.audit import WRONG, audit_evidence
 from modeling.core.best_of_n import best_of_n
 from modeling.core.bradley_terry import BradleyTerryEnsemble
-from modeling.core.encoders import FEATURE_NAMES
 from modeling.core.metrics import (
     cluster_bootstrap_interval,
     log_losses,
@@ -19,6 +18,7 @@ from modeling.core.metrics import (
     pairwise_correct,
 )
 from modeling.core.mixture import one_reward_test
+from modeling.core.readable_features import FEATURE_NAMES
 from modeling.core.reward_data import PairVotes, RewardData
 from modeling.core.reward_fit import RewardBasis
 from modeling.core.transitivity import cycle_test
@@ -112,8 +112,35 @@ def sources_of(
     predicted = {
         name: BradleyTerryEnsemble(4).fit(data, rng).predict_proba(test)
         for name, data in candidates.items()
-        if data.n_pairs >= MIN_SOURCE_LABELS and data.n_prompts > 1
+        if is_source(data)
     }
+    return source_figures(predicted, candidates, held_out, rng)
+
+
+def is_source(data: PairwiseData) -> bool:
+    """Whether labels suffice to train on them alone."""
+    return data.n_pairs >= MIN_SOURCE_LABELS and data.n_prompts > 1
+
+
+def source_figures(
+    predicted: Mapping[str, FloatArray],
+    candidates: Mapping[str, PairwiseData],
+    held_out: HeldOut,
+    rng: np.random.Generator,
+) -> dict[str, Found]:
+    """Return the figures of models that learned from different labels.
+
+    Parameters
+    ----------
+    predicted
+        By source, P(first preferred) of the held-out pairs.
+    candidates
+        By source, what its model learned from.
+    held_out
+        Their human labels.
+    rng
+        Source of the resamples.
+    """
     correct = {name: pairwise_correct(own, held_out.target)[0] for name, own in predicted.items()}
     decided = held_out.target != 0.5
     everything = np.ones(decided.size, dtype=np.bool_)
@@ -121,14 +148,10 @@ def sources_of(
     for name, own in predicted.items():
         above = None
         if name != "human" and "human" in correct:
-            above = figure(
-                paired_difference_interval(
-                    correct[name][decided],
-                    correct["human"][decided],
-                    held_out.prompt[decided],
-                    rng,
-                )
+            gain = paired_difference_interval(
+                correct[name][decided], correct["human"][decided], held_out.prompt[decided], rng
             )
+            above = figure(gain)
         losses = log_losses(own, held_out.target)
         found[name] = {
             "n_train": candidates[name].n_pairs,
@@ -147,10 +170,11 @@ def without_suspects(data: PairwiseData) -> PairwiseData:
     return data.take(evidence.finding != WRONG)
 
 
-def best_of_n_of(
-    ensemble: BradleyTerryEnsemble, test: PairwiseData, rng: np.random.Generator
-) -> list[Found]:
-    """Return the over-optimisation curve on prompts with three or more compared responses."""
+def best_of_n_of(rewards: FloatArray, test: PairwiseData, rng: np.random.Generator) -> list[Found]:
+    """Return the over-optimisation curve on prompts with three or more compared responses.
+
+    ``rewards`` has one entry per row of features; those of the held-out pairs are read.
+    """
     rows = np.concatenate([test.first, test.second])
     won = np.concatenate([test.target, 1.0 - test.target])
     used, code = np.unique(rows, return_inverse=True)
@@ -161,8 +185,7 @@ def best_of_n_of(
     largest = int(np.median(sizes)) if sizes.size else 0
     if largest < POOL:
         return []
-    rewards = ensemble.rewards(test.features[used]).mean(axis=0)
-    points = best_of_n(rewards, gold, prompt, rng, sizes=range(1, largest + 1))
+    points = best_of_n(rewards[used], gold, prompt, rng, sizes=range(1, largest + 1))
     return [
         {"n": own.n, "kl": number(own.kl), "proxy": number(own.proxy), "gold": figure(own.gold)}
         for own in points
@@ -170,34 +193,71 @@ def best_of_n_of(
 
 
 def bias_of(
-    ensemble: BradleyTerryEnsemble, features: ResponseFeatures, test: PairwiseData
+    rewards: FloatArray,
+    features: ResponseFeatures,
+    test: PairwiseData,
+    rng: np.random.Generator,
+    weights: FloatArray | None = None,
 ) -> list[Found]:
     """Return how far each readable feature moves the reward, beside how people choose.
 
-    ``rewards_per_sd`` is the weight of the feature, which is scaled to unit spread; ``human_rate``
-    the share of decided held-out choices for the side that has more of it.
+    ``rewards_per_sd`` is the weight of the feature, which is scaled to unit spread, or, for a model
+    without weights, its slope where reward gaps are regressed on the gaps of all readable features.
+    ``human_rate`` and ``model_rate`` are the shares of decided held-out pairs in which people and
+    the model choose the side that has more of it; ``lean`` is the model's share less people's.
+
+    Parameters
+    ----------
+    rewards
+        Reward of each row of ``features`` after temperature; those of held-out pairs are read.
+    features
+        Rows of readable features.
+    test
+        Held-out pairs with their human labels.
+    rng
+        Source of the resamples.
+    weights
+        Weight of each readable feature where the model has one.
     """
-    names = features.state.names
-    side = np.sign(test.target - 0.5)
+    columns = [features.state.names.index(name) for name in FEATURE_NAMES]
+    readable = features.features[:, columns].astype(np.float64)
+    gaps = readable[test.first] - readable[test.second]
+    reward_gap = rewards[test.first] - rewards[test.second]
+    effects = _slopes(gaps, reward_gap) if weights is None else weights
+    people, model = np.sign(test.target - 0.5), np.sign(reward_gap)
     found = []
-    for name in FEATURE_NAMES:
-        column = names.index(name)
-        gap = np.sign(
-            features.features[test.first, column] - features.features[test.second, column]
-        )
-        told = (gap != 0) & (side != 0)
-        shown = int(told.sum()) >= MIN_SLICE
-        found.append(
-            {
-                "feature": name,
-                "rewards_per_sd": number(
-                    ensemble.weights_[:, column].mean() / ensemble.temperature_
-                ),
-                "human_rate": round(float((gap == side)[told].mean()), 3) if shown else None,
-                "n": int(told.sum()),
-            }
-        )
+    for place, name in enumerate(FEATURE_NAMES):
+        side = np.sign(gaps[:, place])
+        told = (side != 0) & (people != 0)
+        rates = _rates(side[told], people[told], model[told], test.prompt[told], rng)
+        found.append({"feature": name, "rewards_per_sd": number(effects[place]), **rates})
     return sorted(found, key=lambda own: -abs(own["rewards_per_sd"] or 0.0))
+
+
+def _slopes(gaps: FloatArray, reward_gap: FloatArray) -> FloatArray:
+    # One pair's worth of shrinkage: readable features are collinear and pairs may be few.
+    gram = gaps.T @ gaps + np.eye(gaps.shape[1])
+    return np.asarray(np.linalg.solve(gram, gaps.T @ reward_gap))
+
+
+def _rates(
+    side: FloatArray,
+    people: FloatArray,
+    model: FloatArray,
+    prompt: IntArray,
+    rng: np.random.Generator,
+) -> Found:
+    if side.size < MIN_SLICE:
+        return {"human_rate": None, "model_rate": None, "lean": None, "n": int(side.size)}
+    # A model without a preference counts half.
+    chosen = np.where(model == 0, 0.5, (model == side).astype(np.float64))
+    wanted = (people == side).astype(np.float64)
+    return {
+        "human_rate": round(float(wanted.mean()), 3),
+        "model_rate": round(float(chosen.mean()), 3),
+        "lean": figure(paired_difference_interval(chosen, wanted, prompt, rng)),
+        "n": int(side.size),
+    }
 
 
 def one_reward_of(table: LabelTable, features: ResponseFeatures, rows: BoolArray) -> Found | None:

@@ -58,6 +58,21 @@ class SourceRow:
 
 
 @dataclass(frozen=True)
+class BiasRow:
+    """How far a readable feature moves the reward, and whether people choose alike.
+
+    ``model_rate`` and ``lean`` are missing in models of earlier releases.
+    """
+
+    title: str
+    rewards_per_sd: float | None
+    human_rate: float | None
+    model_rate: float | None
+    lean: Figure | None
+    n: int
+
+
+@dataclass(frozen=True)
 class Repetition:
     """A rerun of a model's training, and whether it came to the same artifact."""
 
@@ -92,9 +107,19 @@ def source_rows(metrics: Mapping[str, Any]) -> list[SourceRow]:
     ]
 
 
-def feature_title(name: str) -> str:
-    """A readable feature in words."""
-    return FEATURE_TITLES.get(name, name.replace("_", " "))
+def bias_rows(metrics: Mapping[str, Any]) -> list[BiasRow]:
+    """Readable features in words, the strongest first."""
+    return [
+        BiasRow(
+            title=FEATURE_TITLES.get(row["feature"], row["feature"].replace("_", " ")),
+            rewards_per_sd=row.get("rewards_per_sd"),
+            human_rate=row.get("human_rate"),
+            model_rate=row.get("model_rate"),
+            lean=Figure.read(row.get("lean")),
+            n=row.get("n", 0),
+        )
+        for row in metrics.get("bias", [])
+    ]
 
 
 def repetitions(model: RewardModel) -> list[Repetition]:

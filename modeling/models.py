@@ -22,6 +22,7 @@ from modeling.models_gates import (
 from modeling.reward_records import (
     FeatureRun,
     GateRun,
+    OutsideTest,
     Promotion,
     ResponseReward,
     RewardModel,
@@ -49,6 +50,7 @@ __all__ = [
     "JudgeRun",
     "JudgeTurn",
     "ModelFamily",
+    "OutsideTest",
     "Promotion",
     "ResponseReward",
     "RewardModel",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from annotate.formats.base import PreferenceRecord
 from annotate.formats.registry import AUTO, read_comparisons
-from modeling.core.encoders import FeatureScaler
+from modeling.core.feature_scaler import FeatureScaler
 from modeling.core.plackett_luce import Ranking
 from modeling.core.reward_data import PairVotes, RankingVotes, Ratings, RewardData, Thumbs
 from modeling.core.types import Float32Array, FloatArray, IntArray
@@ -23,6 +23,7 @@ from modeling.feature_pipeline import (
     encoder_texts,
     text_encoder_for,
 )
+from modeling.text_encoders import TextEncoder
 
 CACHE_FOLDER = "embeddings/recorded"
 OVERALL = "overall"
@@ -161,8 +162,15 @@ class RecordedComparisons:
         return np.asarray((gap + 1.0) / 2.0)
 
 
-def read_recorded(path: Path, format: str = AUTO) -> RecordedComparisons:
+Note = Callable[[int, list[int], Mapping[str, Any]], None]
+
+
+def read_recorded(
+    path: Path, format: str = AUTO, *, note: Note | None = None
+) -> RecordedComparisons:
     """Read every comparison of a file with its verdicts.
+
+    ``note`` is told the row, the feature rows of the responses and the metadata of each.
 
     Raises
     ------
@@ -177,6 +185,8 @@ def read_recorded(path: Path, format: str = AUTO) -> RecordedComparisons:
         comparisons.add(record.external_id)
         prompt = prompts[record.prompt_text]
         rows = [responses[prompt, response.text] for response in record.responses]
+        if note is not None:
+            note(record.row, rows, record.metadata)
         for preference in record.preferences:
             who = annotators[preference.kind][preference.annotator]
             found[preference.kind].add(preference, rows, prompt, who)
@@ -193,25 +203,59 @@ def read_recorded(path: Path, format: str = AUTO) -> RecordedComparisons:
     )
 
 
-def recorded_features(
-    recorded: RecordedComparisons, encoder: str, *, cache: bool = True
-) -> Float32Array:
-    """Return one row per response: the encoder's columns, then the readable counts, both scaled.
+class RecordedColumns:
+    """Columns fitted to the texts of one file, for its responses and for those of other files.
 
     Encoder and scales are fitted to the texts alone, never to a label.
     """
-    folder = CACHE_FOLDER if cache else None
-    counted = counted_rows(recorded.prompts, recorded.responses, folder=folder)
-    counts = FeatureScaler().fit(counted).transform(counted)
-    if encoder == NO_TEXT_ENCODER:
-        return counts
-    texts = [*recorded.prompts, *recorded.responses]
-    chosen = text_encoder_for(encoder, texts, folder=CACHE_FOLDER)
-    read = encoder_texts(chosen, recorded.prompts, recorded.responses)
-    encoded = encoded_rows(chosen, read, folder=folder)
-    # Both blocks count alike: as much total variance as there are readable columns.
-    scaler = block_scaler(encoded, float(counts.shape[1]))
-    return np.ascontiguousarray(np.hstack([scaler.transform(encoded), counts]), dtype=np.float32)
+
+    def __init__(self, recorded: RecordedComparisons, encoder: str, *, cache: bool = True) -> None:
+        self._folder = CACHE_FOLDER if cache else None
+        counted = counted_rows(recorded.prompts, recorded.responses, folder=self._folder)
+        self._counts = FeatureScaler().fit(counted)
+        self._encoder: TextEncoder | None = None
+        if encoder == NO_TEXT_ENCODER:
+            return
+        texts = [*recorded.prompts, *recorded.responses]
+        self._encoder = text_encoder_for(encoder, texts, folder=CACHE_FOLDER)
+        encoded = self._encoded(self._encoder, recorded)
+        # Both blocks count alike: as much total variance as there are readable columns.
+        self._scaler = block_scaler(encoded, float(counted.shape[1]))
+
+    def rows(self, recorded: RecordedComparisons) -> Float32Array:
+        """Return one row per response: the encoder's columns, then the readable counts, scaled."""
+        counted = counted_rows(recorded.prompts, recorded.responses, folder=self._folder)
+        counts = self._counts.transform(counted)
+        if self._encoder is None:
+            return counts
+        encoded = self._scaler.transform(self._encoded(self._encoder, recorded))
+        return np.ascontiguousarray(np.hstack([encoded, counts]), dtype=np.float32)
+
+    def _encoded(self, encoder: TextEncoder, recorded: RecordedComparisons) -> Float32Array:
+        read = encoder_texts(encoder, recorded.prompts, recorded.responses)
+        return encoded_rows(encoder, read, folder=self._folder)
+
+
+def recorded_features(
+    recorded: RecordedComparisons, encoder: str, *, cache: bool = True
+) -> Float32Array:
+    """Return one row per response of a file, in columns fitted to its own texts."""
+    return RecordedColumns(recorded, encoder, cache=cache).rows(recorded)
+
+
+def human_truth(human: RewardData) -> PairVotes:
+    """One row per pair with the mean human vote on the overall question."""
+    votes = human.pairs.take(human.pairs.criterion == 0)
+    keys = np.column_stack([votes.first, votes.second, votes.prompt])
+    distinct, code = np.unique(keys, axis=0, return_inverse=True)
+    count = np.bincount(code, minlength=len(distinct)).astype(np.float64)
+    mean = np.bincount(code, votes.target, minlength=len(distinct)) / np.maximum(count, 1.0)
+    nobody = np.zeros(len(distinct), dtype=np.int64)
+    ones = np.ones(len(distinct))
+    return PairVotes(
+        distinct[:, 0], distinct[:, 1], np.clip(mean, 0.0, 1.0), ones, nobody, nobody,
+        distinct[:, 2], ones,
+    )  # fmt: skip
 
 
 def joined(features: Float32Array, parts: Iterable[RewardData]) -> RewardData:
@@ -264,7 +308,9 @@ def _split(rows: list[tuple[Any, ...]], kinds: str) -> Iterator[Any]:
 __all__ = [
     "NO_TEXT_ENCODER",
     "LabelCollector",
+    "RecordedColumns",
     "RecordedComparisons",
+    "human_truth",
     "joined",
     "read_recorded",
     "recorded_features",

@@ -3,8 +3,10 @@
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
 from annotate.errors import ApplicationError
+from annotate.models import Project
 from modeling import likelihood_names
 from modeling.encoder_names import POOLINGS, TFIDF, encoder_choices, model_folders
 from modeling.finetuning.options import LIMITS, FineTuneOptions
@@ -64,6 +66,11 @@ class FineTuneForm(_ChosenLabels):
     )
     checkpoint_steps = forms.IntegerField(label="Steps between checkpoints", initial=100)
     center_rewards = forms.FloatField(label="Centring of rewards", initial=0.01)
+    by_source = forms.BooleanField(
+        required=False,
+        label="Compare sources of labels",
+        help_text="Trains once more on each source: people, judges, both, after an audit.",
+    )
     field_order = ["base", "labels", "epochs", "learning_rate", "seed"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -75,8 +82,9 @@ class FineTuneForm(_ChosenLabels):
     def clean(self) -> dict[str, Any]:
         """Check the options together, as the service would."""
         cleaned = super().clean() or {}
-        values = {name: cleaned[name] for name in ("base", *LIMITS) if name in cleaned}
-        if len(values) == len(LIMITS) + 1:
+        needed = ("base", *LIMITS, "by_source")
+        values = {name: cleaned[name] for name in needed if name in cleaned}
+        if len(values) == len(needed):
             try:
                 cleaned["options"] = FineTuneOptions(**values)
             except ApplicationError as error:
@@ -93,6 +101,18 @@ class AuditForm(_ChosenLabels):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         _set_choices(self, "encoder", encoder_choices())
+
+
+class OutsideTestForm(forms.Form):
+    """Another project to test a model on."""
+
+    project = forms.ModelChoiceField(queryset=Project.objects.none(), to_field_name="slug")
+
+    def __init__(self, *args: Any, projects: QuerySet[Project], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["project"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = projects
 
 
 class FilterForm(forms.Form):

@@ -103,6 +103,23 @@ class GateRun(Job):
         return f"gates of {self.reward_model}"
 
 
+class OutsideTest(Job):
+    """A reward model tested on the human labels of another project, which it never learned from."""
+
+    reward_model = models.ForeignKey(
+        RewardModel, on_delete=models.CASCADE, related_name="outside_tests"
+    )
+    tested = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    seed = models.PositiveIntegerField(default=0)
+    metrics = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.reward_model} on {self.tested}"
+
+
 class Promotion(models.Model):
     """A step in which model of a project is the current one; append-only by trigger.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 
+from annotate.errors import NotReady
 from annotate.models import Annotator, Preference, Project
 from modeling.models import Judge, JudgeReply, JudgeRun, Promotion, RewardModel, TrainingRun
 
@@ -80,6 +81,20 @@ def latest_reward_model(project: Project) -> RewardModel | None:
 def newest_model(project: Project) -> RewardModel | None:
     """The project's newest reward model of any kind."""
     return reward_models(project).first()
+
+
+def judging_model(project: Project) -> RewardModel:
+    """The reward model that judges where none is named: the current one, else the newest.
+
+    Raises
+    ------
+    NotReady
+        If none has been trained.
+    """
+    model = promoted_model(project) or newest_model(project)
+    if model is None:
+        raise NotReady("There is no reward model yet: train one, then let it judge.")
+    return model
 
 
 def promotion_stack(project: Project) -> list[RewardModel]:

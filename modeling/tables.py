@@ -9,7 +9,7 @@ import numpy as np
 
 from annotate.errors import NotReady
 from annotate.models import Annotator, ComparisonResponse, Preference, Project, Prompt, Response
-from modeling.core.encoders import FeatureScaler
+from modeling.core.feature_scaler import FeatureScaler
 from modeling.core.types import BoolArray, Float32Array, FloatArray, IntArray, PairwiseData
 from modeling.embeddings import Report
 from modeling.encoder_names import TFIDF

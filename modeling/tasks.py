@@ -12,6 +12,7 @@ from modeling.services import (
     judge_batches,
     judge_runs,
     judges,
+    outside_tests,
     promotions,
     scoring,
     training_work,
@@ -40,6 +41,12 @@ def gate_run_execute(run_id: int) -> bool:
 def score_run_execute(run_id: int) -> bool:
     """Give texts, or all responses of a project, their rewards."""
     return scoring.score_run_execute(run_id=run_id)
+
+
+@shared_task
+def outside_test_execute(run_id: int) -> bool:
+    """Test a reward model on another project's human labels."""
+    return outside_tests.outside_test_execute(run_id=run_id)
 
 
 @shared_task

@@ -12,6 +12,7 @@ from annotate.errors import NotReady
 from annotate.models import Prompt
 from modeling import likelihood_names
 from modeling.core.bradley_terry import BradleyTerryEnsemble
+from modeling.core.readable_features import FEATURE_NAMES
 from modeling.core.reward_data import RewardData
 from modeling.core.types import BoolArray, FloatArray, IntArray, PairwiseData
 from modeling.embeddings import Report
@@ -152,18 +153,25 @@ def _report(
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     """Return what the model's page shows beside the headline figures."""
-    trained_on = ~_is_test(run, table.prompt_ids)
+    trained_on = is_training_prompt(run, table.prompt_ids)
+    candidates = source_candidates(table, features, trained_on)
+    rewards = fit.rewards(features.features).mean(axis=0) / fit.temperature_
     return {
         "slices": slices_of(probability, split.held_out, groups_of(split.test, features), rng),
-        "best_of_n": best_of_n_of(fit, split.test, rng),
-        "sources": sources_of(_candidates(table, features, trained_on), split.test, split.held_out),
-        "bias": bias_of(fit, features, split.test),
+        "best_of_n": best_of_n_of(rewards, split.test, rng),
+        "sources": sources_of(candidates, split.test, split.held_out),
+        "bias": bias_of(rewards, features, split.test, rng, _readable_weights(fit, features)),
         "one_reward": one_reward_of(table, features, trained_on),
         "transitivity": transitivity_of(table),
     }
 
 
-def _candidates(
+def _readable_weights(fit: BradleyTerryEnsemble, features: ResponseFeatures) -> FloatArray:
+    columns = [features.state.names.index(name) for name in FEATURE_NAMES]
+    return np.asarray(fit.weights_[:, columns].mean(axis=0) / fit.temperature_, dtype=np.float64)
+
+
+def source_candidates(
     table: LabelTable, features: ResponseFeatures, trained_on: BoolArray
 ) -> dict[str, PairwiseData]:
     """Return the training labels of people, of judges, of both, and of people without suspects."""
@@ -203,7 +211,7 @@ def split_labels(
     NotReady
         If too few labels are left on either side.
     """
-    is_test = _is_test(run, table.prompt_ids)
+    is_test = ~is_training_prompt(run, table.prompt_ids)
     target, weight = _curated(run, table, *training_target(table, labels))
     human, n_human = table.human_share()
     train_rows = np.flatnonzero(~is_test & (weight > 0))
@@ -241,10 +249,11 @@ def _curated(
     return np.array(softened, dtype=np.float64), np.where(filtered, 0.0, weight)
 
 
-def _is_test(run: TrainingRun, prompt_ids: IntArray) -> BoolArray:
+def is_training_prompt(run: TrainingRun, prompt_ids: IntArray) -> BoolArray:
+    """Return which rows are about prompts that are not held out."""
     hashes = Prompt.objects.filter(project=run.project).values_list("pk", "content_hash")
     held_out = {pk for pk, content_hash in hashes if is_held_out(content_hash)}
-    return np.array([pk in held_out for pk in prompt_ids.tolist()], dtype=np.bool_)
+    return np.array([pk not in held_out for pk in prompt_ids.tolist()], dtype=np.bool_)
 
 
 def _growing(prompt: IntArray, rng: np.random.Generator) -> Iterator[tuple[float, IntArray]]:

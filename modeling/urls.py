@@ -9,6 +9,7 @@ from modeling.views import (
     judge_runs,
     judge_settings,
     judges,
+    outside_tests,
     promotions,
     reward_models,
 )
@@ -74,6 +75,8 @@ model_urls: list[URLPattern | URLResolver] = [
     path("<int:number>/", reward_models.model_detail, name="model"),
     path("<int:number>/gates/", promotions.gate_run_create, name="gate-run-create"),
     path("<int:number>/score/", promotions.project_score, name="project-score"),
+    path("<int:number>/elsewhere/", outside_tests.outside_test_create, name="outside-test-create"),
+    path("elsewhere/<uuid:public_id>/", outside_tests.outside_test, name="outside-test"),
     path("rollback/", promotions.rollback, name="rollback"),
     path("gates/<uuid:public_id>/", promotions.gate_run, name="gate-run"),
     path("gates/<uuid:public_id>/cancel/", promotions.gate_run_cancel, name="gate-run-cancel"),

@@ -55,6 +55,9 @@ class FineTuningInput(serializers.Serializer[Any]):
     accumulation = serializers.IntegerField(default=1)
     checkpoint_steps = serializers.IntegerField(default=100)
     center_rewards = serializers.FloatField(default=0.01)
+    by_source = serializers.BooleanField(
+        default=False, help_text="Train once more on each source of labels, to compare them."
+    )
 
 
 class TrainingRunOutput(serializers.Serializer[Any]):

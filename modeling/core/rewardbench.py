@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,17 +51,17 @@ class RewardBenchScores:
     ----------
     subsets : dict of str to Interval
         Accuracy of each subset with its Wilson interval.
-    sections : dict of str to float
+    sections : dict of str to Interval
         Weighted accuracy of each section of which a subset is there.
-    overall : float or None
+    overall : Interval or None
         Mean of the four sections; None where one of them is missing.
     unknown : tuple of str
         Subsets that belong to no section; they count nowhere.
     """
 
     subsets: dict[str, Interval]
-    sections: dict[str, float]
-    overall: float | None
+    sections: dict[str, Interval]
+    overall: Interval | None
     unknown: tuple[str, ...]
 
 
@@ -87,7 +87,8 @@ def rewardbench_scores(subset: Sequence[str], correct: Any) -> RewardBenchScores
 
     References
     ----------
-    Lambert et al. 2024, "RewardBench" (arXiv 2403.13787), §4.1 and table 1.
+    Lambert et al. 2024, "RewardBench" (arXiv 2403.13787), §4.1 and table 1; Zou and Donner 2008,
+    "Construction of confidence limits about effect measures" (intervals of weighted means).
     """
     values = as_vector("correct", correct)
     if len(subset) != values.size or (values < 0).any() or (values > 1).any():
@@ -100,19 +101,28 @@ def rewardbench_scores(subset: Sequence[str], correct: Any) -> RewardBenchScores
         for name in np.unique(names)
     }
     sections = {
-        section: score
+        section: _weighted([found[name] for name in present], [WEIGHTS[name] for name in present])
         for section, members in SECTIONS.items()
-        if (score := _section(found, members)) is not None
+        if (present := [name for name in members if name in found])
     }
     complete = len(sections) == len(SECTIONS)
     unknown = tuple(sorted(set(found) - set(WEIGHTS)))
-    overall = float(np.mean(list(sections.values()))) if complete else None
+    overall = _weighted(list(sections.values()), [1] * len(sections)) if complete else None
     return RewardBenchScores(found, sections, overall, unknown)
 
 
-def _section(found: Mapping[str, Interval], members: tuple[str, ...]) -> float | None:
-    present = [name for name in members if name in found]
-    if not present:
-        return None
-    weights = [WEIGHTS[name] for name in present]
-    return float(np.average([found[name].estimate for name in present], weights=weights))
+def _weighted(parts: Sequence[Interval], weights: Sequence[int]) -> Interval:
+    """Weighted mean of independent shares; its limits from theirs (Zou and Donner 2008, eq. 7)."""
+    share = np.array(weights) / sum(weights)
+    estimate, low, high = (
+        np.array([getattr(part, name) for part in parts]) for name in ("estimate", "low", "high")
+    )
+    mean = float(share @ estimate)
+    below, above = share * (estimate - low), share * (high - estimate)
+    return Interval(
+        mean,
+        mean - float(np.sqrt(below @ below)),
+        mean + float(np.sqrt(above @ above)),
+        sum(part.n for part in parts),
+        sum(part.n_groups for part in parts),
+    )

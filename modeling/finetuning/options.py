@@ -46,7 +46,8 @@ class FineTuneOptions:
     """Options of a LoRA fine-tuning of a sequence-classification reward model.
 
     ``learning_rate`` is that of LoRA (about ten times that of full fine-tuning); ``accumulation``
-    multiplies ``batch_size`` without more memory; ``center_rewards`` keeps rewards around zero.
+    multiplies ``batch_size`` without more memory; ``center_rewards`` keeps rewards around zero;
+    ``by_source`` trains once more on each source of labels, to compare them.
     """
 
     base: str
@@ -58,6 +59,7 @@ class FineTuneOptions:
     accumulation: int = 1
     checkpoint_steps: int = 100
     center_rewards: float = 0.01
+    by_source: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained.
@@ -81,5 +83,6 @@ class FineTuneOptions:
 
     @classmethod
     def read(cls, parameters: dict[str, Any]) -> FineTuneOptions:
-        """Read the options of a training run."""
-        return cls(**{field.name: parameters[field.name] for field in fields(cls)})
+        """Read the options of a training run; an earlier release may not have known them all."""
+        known = {field.name for field in fields(cls)} & parameters.keys()
+        return cls(**{name: parameters[name] for name in known})

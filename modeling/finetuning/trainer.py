@@ -130,7 +130,7 @@ def _arguments(config: Config, checkpoints: Path, has_bf16: bool, *, has_valid: 
         per_device_train_batch_size=config["batch_size"],
         per_device_eval_batch_size=config["batch_size"],
         gradient_accumulation_steps=config["accumulation"],
-        gradient_checkpointing=torch.cuda.is_available(),
+        activation_checkpointing=torch.cuda.is_available(),
         center_rewards_coefficient=config["center_rewards"] or None,
         bf16=has_bf16,
         use_cpu=not torch.cuda.is_available(),

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max
 
-from annotate.errors import ApplicationError, ConflictError, NotReady
+from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Annotator, Comparison, Preference, Project
 from annotate.services.audit import audit_write
 from modeling.judges.addresses import address_check, key_name_check
@@ -22,8 +22,8 @@ from modeling.judges.questions import (
     question_of,
     question_redacted,
 )
-from modeling.models import Judge, JudgePrompt, RewardModel
-from modeling.selectors import latest_reward_model
+from modeling.models import Judge, JudgePrompt
+from modeling.selectors import judging_model
 
 WORDING = frozenset(
     {
@@ -67,7 +67,7 @@ def judge_create(
     annotator = Annotator.objects.create(project=project, kind=Annotator.Kind.JUDGE, name=name)
     judge = Judge(annotator=annotator, provider=provider, **_known(settings))
     if provider == Judge.Provider.REWARD_MODEL and judge.reward_model is None:
-        judge.reward_model = _newest_model(project)
+        judge.reward_model = judging_model(project)
     _save(judge)
     audit_write(
         project=project, actor=user, action="judge.create", target=name,
@@ -194,13 +194,6 @@ def _local_check(judge: Judge) -> None:
             "A local model gives the same verdict every time; ask for one sample.",
             field="n_samples",
         )
-
-
-def _newest_model(project: Project) -> RewardModel:
-    model = latest_reward_model(project)
-    if model is None:
-        raise NotReady("There is no reward model yet: train one, then let it judge.")
-    return model
 
 
 def judges_ensure(*, project: Project) -> int:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -11,14 +12,16 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotate.access import Access, get_owned_project_for
 from annotate.errors import ApplicationError
+from annotate.models import JobState
 from annotate.views.common import page_context
 from modeling.access import get_reward_model_for, get_training_run_for
 from modeling.artifact_list import artifact_names
 from modeling.charts import learning_curve_chart, reliability_chart
-from modeling.model_report_rows import feature_title, repetitions, slice_groups, source_rows
-from modeling.models import GateRun, RewardModel, TrainingRun
+from modeling.model_report_rows import bias_rows, repetitions, slice_groups, source_rows
+from modeling.models import GateRun, OutsideTest, RewardModel, TrainingRun
+from modeling.outside_rows import outside_rows
 from modeling.reward_charts import best_of_n_chart, gates_chart, loss_chart, sources_chart
-from modeling.reward_forms import FineTuneForm, TrainForm
+from modeling.reward_forms import FineTuneForm, OutsideTestForm, TrainForm
 from modeling.selectors import (
     model_figures,
     newest_model,
@@ -29,6 +32,7 @@ from modeling.selectors import (
 )
 from modeling.services import training
 from modeling.services.curation import parameters_shown
+from modeling.services.outside_tests import testable_projects
 from modeling.services.scoring import n_unscored
 
 RUNS_SHOWN = 10
@@ -48,6 +52,7 @@ def model_detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     access = get_owned_project_for(request.user, slug)
     model = get_reward_model_for(access, number)
     context = page_context(access, nav="models") | _model_context(model) | _gates_context(model)
+    context |= _outside_context(model, access.user)
     return render(request, "modeling/model.html", context)
 
 
@@ -161,7 +166,7 @@ def _model_context(model: RewardModel) -> dict[str, Any]:
         "sources_chart": sources_chart(metrics.get("sources", {})),
         "sources": source_rows(metrics),
         "slices": slice_groups(metrics),
-        "bias": [(feature_title(row["feature"]), row) for row in metrics.get("bias", [])],
+        "bias": bias_rows(metrics),
         "parameters": parameters_shown(run.parameters),
         "repetitions": repetitions(model),
         "files": [(name, _file_url(model, name)) for name in artifact_names(model)],
@@ -182,6 +187,20 @@ def _gates_context(model: RewardModel) -> dict[str, Any]:
         "gates": last,
         "gates_chart": gates_chart(last.tests) if last else None,
         "percent": round(100 * live.progress) if live else 0,
+    }
+
+
+def _outside_context(model: RewardModel, user: User) -> dict[str, Any]:
+    last = OutsideTest.objects.filter(reward_model=model).select_related("tested").first()
+    live = None
+    if last is not None and not last.is_finished:
+        url = reverse("modeling:outside-test", args=[model.project.slug, last.public_id])
+        live = {"job": last, "percent": round(100 * last.progress), "url": url}
+    return {
+        "outside": outside_rows(model),
+        "outside_form": OutsideTestForm(projects=testable_projects(model=model, user=user)),
+        "live_outside": live,
+        "outside_failure": last if last is not None and last.state == JobState.FAILED else None,
     }
 
 

@@ -19,6 +19,7 @@ from config.celery import app, return_unfinished_tasks
         ("modeling.tasks.feature_run_execute", "features"),
         ("modeling.tasks.score_run_execute", "features"),
         ("modeling.tasks.filter_run_execute", "features"),
+        ("modeling.tasks.outside_test_execute", "features"),
         ("modeling.tasks.gate_run_execute", "training"),
         ("modeling.tasks.audit_run_execute", "training"),
         ("modeling.tasks.embed_project", "features"),

@@ -305,16 +305,13 @@ def test_a_local_model_is_asked_for_one_verdict(
     assert refusal.value.field == field
 
 
-class FakeModel:
-    """A loaded reward model whose reward is the length of a response, in two members."""
+class FakeScorer:
+    """A loaded reward model whose reward is half the length of a response, in two members."""
 
-    class ensemble:  # the loaded model's own name
-        temperature_ = 2.0
-
-    def member_rewards(self, *, prompts: list[str], responses: list[str]) -> Any:
-        """Rewards, shape (2, n)."""
-        assert len(prompts) == len(responses)
-        lengths = np.array([len(text) for text in responses], dtype=np.float32)
+    def members(self, turns: list[Any], responses: list[str]) -> Any:
+        """Rewards after temperature, shape (2, n)."""
+        assert len(turns) == len(responses)
+        lengths = np.array([len(text) / 2.0 for text in responses])
         return np.stack([lengths, lengths])
 
 
@@ -326,8 +323,8 @@ def test_the_reward_model_prefers_the_higher_reward_without_any_order(project: P
     annotator = make_annotator(project, kind="judge", name="rm")
     judge = Judge.objects.create(provider="reward_model", annotator=annotator)
     with (
-        patch("modeling.judges.silver.artifact_load", return_value=FakeModel()),
-        patch("modeling.judges.silver._latest", return_value="rm-3"),
+        patch("modeling.judges.silver.scorer_for", return_value=FakeScorer()),
+        patch("modeling.judges.silver.judging_model", return_value="rm-3"),
     ):
         asker = RewardModelAsker(judge)
     maker = WorkMaker(judge, project)

@@ -9,6 +9,7 @@ from django.db import DatabaseError, transaction
 from annotate.errors import ConflictError
 from annotate.models import AuditEvent, JobState, Project
 from modeling import gates
+from modeling.human_pairs import HumanPairs
 from modeling.models import GateRun, Promotion, RewardModel, ScoreRun
 from modeling.selectors import promoted_model
 from modeling.services.promotions import gate_run_execute, gate_run_start, promotion_rollback
@@ -48,7 +49,7 @@ def let_pass(monkeypatch: pytest.MonkeyPatch, *tests: dict[str, Any]) -> None:
 
 
 def test_a_model_that_learned_only_what_length_tells_is_refused_by_name() -> None:
-    model = trained_model(kind_project(variants=4))
+    model = trained_model(kind_project(variants=6))
     run = examined(model)
     passed = {test["key"]: test["has_passed"] for test in run.tests}
     assert run.state == JobState.DONE
@@ -133,7 +134,7 @@ def test_promotions_cannot_be_changed(model: RewardModel, monkeypatch: pytest.Mo
 
 
 def test_a_twin_of_the_current_model_does_not_beat_it_beyond_noise() -> None:
-    model = trained_model(kind_project(variants=4))
+    model = trained_model(kind_project(variants=6))
     tests = gates.examine(model, model, seed=0, progress=lambda *_: None)
     beats = next(test for test in tests if test["key"] == "beats_current")
     assert not beats["has_passed"]
@@ -156,9 +157,24 @@ def test_only_probabilities_that_hold_are_calibrated(sharpness: float, has_passe
     logit = rng.normal(size=2_000)
     target = (rng.random(logit.size) < 1 / (1 + np.exp(-logit))).astype(np.float64)
     index = np.arange(logit.size)
-    pairs = gates.HeldOutPairs([], index, index, target, index, 0.5)
+    pairs = HumanPairs([], index, index, target, index, index, 0.5)
     claimed = 1 / (1 + np.exp(-sharpness * logit))
     assert gates._calibrated(claimed, pairs, rng)["has_passed"] is has_passed
+
+
+def test_a_calibrated_model_is_seldom_refused_even_on_the_smallest_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("modeling.gates.N_SIMULATED", 200)
+    rng, n, passed = np.random.default_rng(0), gates.MIN_PAIRS, []
+    for _ in range(60):
+        chance = rng.uniform(0.5, 0.9, n)
+        target = (rng.random(n) < chance).astype(np.float64)
+        index = np.arange(n)
+        pairs = HumanPairs([], index, index, target, index, index, 0.5)
+        passed.append(gates._calibrated(chance, pairs, rng)["has_passed"])
+    # 95 % less four standard errors; of 30 pairs with the same bound it was 63 %.
+    assert np.mean(passed) > 0.95 - 4 * np.sqrt(0.95 * 0.05 / 60)
 
 
 def test_the_longer_response_is_told_by_characters() -> None:

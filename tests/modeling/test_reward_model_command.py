@@ -130,6 +130,83 @@ def test_every_kind_of_label_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(by_style.target, [0.5, 1.0, 1.0])
 
 
+def bench_row(number: int, subset: str) -> dict[str, Any]:
+    """A row in RewardBench's columns whose chosen response is the kind one."""
+    return {
+        "prompt": f"Bench {number}?",
+        "chosen": f"Gladly, of course: {number}.",
+        "chosen_model": "otter",
+        "rejected": f"No idea, ask away: {number}.",
+        "rejected_model": "lynx",
+        "subset": subset,
+        "id": number,
+    }
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Path:
+    """A pair of every section, and one of a subset that RewardBench does not have."""
+    subsets = ["alpacaeval-easy", "llmbar-natural", "donotanswer", "hep-go", "my-own"]
+    rows = [bench_row(number, subsets[number % 5]) for number in range(20)]
+    return write(tmp_path / "bench.jsonl", rows)
+
+
+def test_rewardbench_is_scored_by_its_sections(file: Path, bench: Path) -> None:
+    result, screen = evaluated(file, rewardbench=bench, likelihoods="bradley_terry")
+    found = result["rewardbench"]["bench"]
+    cell = found["models"]["bradley_terry/tfidf"]
+    assert found["n_pairs"] == 20
+    assert set(cell["sections"]) == {"Chat", "Chat Hard", "Safety", "Reasoning"}
+    assert cell["subsets"]["hep-go"]["n"] == 4
+    assert cell["subsets_without_section"] == ["my-own"]
+    assert cell["overall"]["mean"] > 0.9
+    assert cell["overall"]["low"] < cell["overall"]["mean"]
+    assert "Chat Hard" in screen
+
+
+def test_models_are_tested_on_sets_that_they_never_saw(file: Path, tmp_path: Path) -> None:
+    rude_wins = [
+        comparison(n, prompt=f"Elsewhere {n}?", human=human_for(1 - n % 2)) for n in range(20)
+    ]
+    known = [comparison(number) for number in range(3)]
+    away = write(tmp_path / "away.jsonl", [*rude_wins, *known])
+    result, screen = evaluated(file, ood=[away], likelihoods="bradley_terry")
+    found = result["ood"]["away"]
+    assert (found["n_pairs"], found["n_shared_left_out"]) == (20, 3)
+    assert found["models"]["bradley_terry/tfidf"]["accuracy"]["mean"] < 0.1
+    assert result["models"]["bradley_terry/tfidf"]["accuracy"]["mean"] > 0.9
+    assert set(found["baselines"]) == {"length", "constant"}
+    assert "Out of distribution: away, 20 pairs on 20 prompts; 3 on prompts" in screen
+
+
+def human_for(side: int) -> list[dict[str, Any]]:
+    """One person's verdict."""
+    return [{"annotator": "ann", "preference": side}]
+
+
+def test_sets_from_elsewhere_do_not_change_the_figures_at_home(file: Path, bench: Path) -> None:
+    alone, _ = evaluated(file)
+    beside, _ = evaluated(file, rewardbench=bench)
+    assert {name: beside[name] for name in alone} == alone
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([bench_row(n, "hep-go") for n in range(9)], "has 9 pairs with human labels"),
+        (
+            [{**bench_row(0, "hep-go"), "chosen": ["a"], "rejected": ["b", "c", "d"]}],
+            "row 1: has 4 responses",
+        ),
+    ],
+)
+def test_a_bench_that_cannot_be_scored_is_refused(
+    file: Path, tmp_path: Path, rows: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(CommandError, match=message):
+        evaluated(file, rewardbench=write(tmp_path / "b.jsonl", rows))
+
+
 @pytest.mark.slow
 def test_the_three_human_set_gives_the_length_rule_its_known_accuracy() -> None:
     path = Path(os.environ.get("TANDEM_DATA") or "../shared/data") / "pandalm.jsonl"

@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from django.test import Client
 from scipy.special import expit
 
 from annotate.errors import ApplicationError, NotReady
@@ -14,6 +16,7 @@ from modeling.artifacts import artifact_load
 from modeling.models import GateRun, Promotion, ResponseReward, RewardModel
 from modeling.scoring import scorer_for
 from modeling.services import scoring
+from tests.factories import make_member, make_user
 from tests.modeling.worlds import kind_project, trained_model
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
@@ -149,3 +152,36 @@ def test_a_changed_artifact_is_not_scored_with(model: RewardModel, media: Path) 
     run.refresh_from_db()
     assert run.state == JobState.FAILED
     assert "has changed since it was written" in run.message
+
+
+ASKED = {
+    "format": "trl-preference", "version": "", "label_rule": "", "style": "auto", "container": "",
+    "pairing": "all", "prompt": "explicit", "columns": ["reward_chosen", "reward_model"],
+    "now": "1",
+}  # fmt: skip
+
+
+def exported_on_the_page(project: Project) -> Any:
+    """What the export form answers when the reward columns are ticked."""
+    owner = make_user("ada")
+    make_member(project, owner, role="owner")
+    client = Client()
+    client.force_login(owner)
+    page = f"/projects/{project.slug}/data/"
+    assert 'value="reward_rejected"' in client.get(page).content.decode()
+    answer = client.post(f"{page}exports/", ASKED)
+    return client.get(answer["Location"]) if answer.status_code == 302 else answer
+
+
+def test_the_export_page_offers_reward_columns_and_writes_them(current: RewardModel) -> None:
+    score_project(current)
+    answer = exported_on_the_page(current.project)
+    rows = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    assert {row["reward_model"] for row in rows} == {"rm-1"}
+    assert all(isinstance(row["reward_chosen"], float) for row in rows)
+
+
+def test_the_export_page_says_which_model_is_missing(project: Project) -> None:
+    answer = exported_on_the_page(project)
+    assert answer.status_code == 422
+    assert "none is. Promote one first." in answer.content.decode()

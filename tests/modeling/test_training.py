@@ -159,7 +159,7 @@ def test_a_cancelled_run_stops_and_leaves_no_model(
     def cancel_on_fit(*_arguments: Any, **_options: Any) -> None:
         job_cancel(TrainingRun.objects.get(pk=run.pk))
 
-    monkeypatch.setattr("modeling.training._is_test", cancelling(cancel_on_fit))
+    monkeypatch.setattr("modeling.training.is_training_prompt", cancelling(cancel_on_fit))
     training_run_execute(run_id=run.pk)
     run.refresh_from_db()
     assert run.state == JobState.CANCELLED
@@ -168,11 +168,11 @@ def test_a_cancelled_run_stops_and_leaves_no_model(
 
 def cancelling(cancel: Any) -> Any:
     """The real split, with something happening before it."""
-    from modeling.training import _is_test
+    from modeling.training import is_training_prompt
 
     def split(*arguments: Any) -> Any:
         cancel()
-        return _is_test(*arguments)
+        return is_training_prompt(*arguments)
 
     return split
 

@@ -15,7 +15,7 @@ from modeling.services import encoding, training
 from modeling.services.jobs import job_cancel, job_fail
 from modeling.services.training_work import training_run_execute
 from tests.factories import make_annotator, make_comparison, make_preference, make_project
-from tests.modeling.worlds import kind_project, trained_model
+from tests.modeling.worlds import kind_project
 from tests.tiny_models import tiny_encoder_model
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
@@ -90,7 +90,9 @@ def test_cancelling_stops_features_that_nobody_else_waits_for(project: Project) 
 
 def test_a_repetition_after_a_later_import_ends_in_the_same_artifact() -> None:
     project = kind_project()
-    model = trained_model(project)
+    first = training.training_run_start(project=project, user=None)
+    training_run_execute(run_id=first.pk)
+    model = RewardModel.objects.get(training_run=first)
     make_preference(
         make_comparison(project, texts=["Quite new words.", "Unheard of."]),
         make_annotator(project),

@@ -1,16 +1,18 @@
 """A labelled project whose preference is planted, and what is trained on it."""
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
-from annotate.models import DatasetVersion, JobState, LabelRule, Project
+from annotate.models import DatasetVersion, JobState, LabelRule, Preference, Project, Response
 from modeling.models import RewardModel, TrainingRun
 from modeling.services.training import training_run_start
 from modeling.services.training_work import training_run_execute
 from tests.factories import make_annotator, make_comparison, make_preference, make_project
 
 N_PROMPTS = 60
+_LEARNED: dict[str, Any] = {}
 
 
 def kind_project(*, variants: int = 2, **fields: Any) -> Project:
@@ -55,7 +57,37 @@ def listed_model(project: Project, number: int = 1, **fields: Any) -> RewardMode
 
 
 def trained_model(project: Project, **options: Any) -> RewardModel:
-    """A reward model trained in this process."""
+    """A reward model trained in this process; equal labels and options are learned from once."""
+    from modeling import training
+
     run = training_run_start(project=project, user=None, **options)
-    training_run_execute(run_id=run.pk)
+    with patch("modeling.training.train", remembering(training.train)):
+        training_run_execute(run_id=run.pk)
     return RewardModel.objects.get(training_run=run)
+
+
+def remembering(train: Any) -> Any:
+    """A training that repeats what an equal one found, curve and model."""
+
+    def remembered(run: TrainingRun, *, progress: Any, on_point: Any) -> Any:
+        key = repr((labels_of(run.project), run.parameters, run.seed))
+        if key not in _LEARNED:
+            points: list[Any] = []
+            trained = train(run, progress=progress, on_point=points.append)
+            _LEARNED[key] = (points, trained)
+        points, trained = _LEARNED[key]
+        for point in points:
+            on_point(point)
+        return trained
+
+    return remembered
+
+
+def labels_of(project: Project) -> list[tuple[Any, ...]]:
+    """Everything that a training reads of a project, without its keys."""
+    rows = Preference.objects.filter(comparison__project=project).order_by("pk")
+    texts = Response.objects.filter(prompt__project=project).order_by("pk")
+    return [
+        *rows.values_list("comparison__prompt__content_hash", "annotator__kind", "ranking"),
+        *texts.values_list("prompt__content_hash", "text"),
+    ]

@@ -18,6 +18,8 @@ from annotate.formats.registry import AUTO, IMPORT_FORMATS
 DEFAULT_ENCODERS = "tfidf"
 DEFAULT_SEEDS = 10
 ROWS = ("accuracy", "log_loss", "ece")
+SECTIONS = ("Chat", "Chat Hard", "Safety", "Reasoning")
+NOT_KNOWN: dict[str, float | None] = dict.fromkeys(("mean", "low", "high"))
 
 
 class Command(BaseCommand):
@@ -37,14 +39,24 @@ class Command(BaseCommand):
         parser.add_argument("--seeds", type=int, default=DEFAULT_SEEDS, help="splits by prompt")
         parser.add_argument("--seed", type=int, default=0, help="where the splits start")
         parser.add_argument("--labels", default="human", choices=["human", "judge", "both"])
+        parser.add_argument(
+            "--ood", type=Path, nargs="+", default=[], metavar="FILE",
+            help="files that the same models are tested on: out-of-distribution sets",
+        )  # fmt: skip
+        parser.add_argument(
+            "--rewardbench", type=Path, metavar="FILE",
+            help="RewardBench's pairs (version 1): sections and score with its weights",
+        )  # fmt: skip
         parser.add_argument("--format", default=AUTO, choices=[AUTO, *IMPORT_FORMATS])
 
     def handle(self, *args: Any, **options: Any) -> None:
         from modeling.core.types import InvalidInputError
 
         path: Path = options["file"]
-        if not path.is_file():
-            raise CommandError(f"There is no file {path}.")
+        outside = [*options["ood"], *([options["rewardbench"]] if options["rewardbench"] else [])]
+        for needed in (path, *outside):
+            if not needed.is_file():
+                raise CommandError(f"There is no file {needed}.")
         if options["seeds"] < 1:
             raise CommandError(f"--seeds must be at least 1; got {options['seeds']}.")
         try:
@@ -63,13 +75,34 @@ def table(result: dict[str, Any]) -> list[str]:
         f"{result['n_comparisons']:,} comparisons, {result['n_prompts']:,} prompts, "
         f"{result['n_seeds']} splits; {result['tested_on']}; trained on: {result['labels']}"
     )
-    lines = [
-        title,
-        f"{'':<30}{'accuracy':>22}{'log loss':>22}{'ECE':>22}",
-    ]
-    for name, cell in {**result["models"], **result["baselines"]}.items():
-        lines.append(f"{name:<30}" + "".join(f"{_figure(cell[row]):>22}" for row in ROWS))
+    lines = [title, *_rows(result)]
     lines += [f"{name}: left out. {why}" for name, why in result["left_out"].items()]
+    for name, found in result.get("ood", {}).items():
+        lines += ["", f"Out of distribution: {name}, {_stands_on(found)}", *_rows(found)]
+    for name, found in result.get("rewardbench", {}).items():
+        lines += ["", f"RewardBench's pairs: {name}, {_stands_on(found)}", *_sections(found)]
+    return lines
+
+
+def _stands_on(found: dict[str, Any]) -> str:
+    shared = found["n_shared_left_out"]
+    left_out = f"; {shared:,} on prompts of the training file left out" if shared else ""
+    return f"{found['n_pairs']:,} pairs on {found['n_prompts']:,} prompts{left_out}"
+
+
+def _rows(found: dict[str, Any]) -> list[str]:
+    lines = [f"{'':<30}{'accuracy':>22}{'log loss':>22}{'ECE':>22}"]
+    for name, cell in {**found["models"], **found["baselines"]}.items():
+        lines.append(f"{name:<30}" + "".join(f"{_figure(cell[row]):>22}" for row in ROWS))
+    return lines
+
+
+def _sections(found: dict[str, Any]) -> list[str]:
+    lines = [f"{'':<30}" + "".join(f"{name:>22}" for name in (*SECTIONS, "score"))]
+    for name, cell in {**found["models"], **found["baselines"]}.items():
+        shown = [cell["sections"].get(section) for section in SECTIONS]
+        figures = "".join(f"{_figure(own or NOT_KNOWN):>22}" for own in (*shown, cell["overall"]))
+        lines.append(f"{name:<30}{figures}")
     return lines
 
 
@@ -82,6 +115,7 @@ def _figure(figure: dict[str, float | None]) -> str:
 
 def _compared(path: Path, options: dict[str, Any]) -> dict[str, Any]:
     from modeling.comparison_study import LIKELIHOODS, StudyOptions, compare
+    from modeling.outside_data import read_outside, read_reward_bench
     from modeling.recorded import read_recorded
 
     wanted = options["likelihoods"]
@@ -89,6 +123,9 @@ def _compared(path: Path, options: dict[str, Any]) -> dict[str, Any]:
     encoders = tuple(options["encoders"].split(","))
     study = StudyOptions(likelihoods, encoders, options["seeds"], options["labels"])
     recorded = read_recorded(path, options["format"])
+    outside = [read_outside(own, recorded) for own in options["ood"]]
+    if options["rewardbench"]:
+        outside.append(read_reward_bench(options["rewardbench"], recorded))
     with tqdm(
         total=len(likelihoods) * len(encoders) * study.n_seeds,
         file=sys.stderr,
@@ -99,4 +136,4 @@ def _compared(path: Path, options: dict[str, Any]) -> dict[str, Any]:
             bar.set_description(text)
             bar.update()
 
-        return compare(recorded, study, seed=options["seed"], say=say)
+        return compare(recorded, study, outside=outside, seed=options["seed"], say=say)

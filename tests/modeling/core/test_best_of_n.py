@@ -69,16 +69,37 @@ def test_mathematics_counts_as_much_as_code() -> None:
 def test_sections_are_weighted_means_and_overall_is_theirs() -> None:
     subset = ["alpacaeval-easy", "mt-bench-easy", "llmbar-natural", "donotanswer", "hep-go"]
     scores = rewardbench_scores(subset, [1, 0, 0.5, 1, 0])
-    assert scores.sections["Chat"] == pytest.approx(100 / 128)
-    assert scores.overall == pytest.approx((100 / 128 + 0.5 + 1 + 0) / 4)
+    assert scores.sections["Chat"].estimate == pytest.approx(100 / 128)
+    assert scores.overall is not None
+    assert scores.overall.estimate == pytest.approx((100 / 128 + 0.5 + 1 + 0) / 4)
     assert scores.subsets["llmbar-natural"].n == 1
 
 
 def test_a_missing_section_leaves_no_overall_score_and_strangers_count_nowhere() -> None:
     scores = rewardbench_scores(["hep-go", "my-own"], [1, 0])
     assert scores.overall is None
-    assert scores.sections == {"Reasoning": 1.0}
+    assert list(scores.sections) == ["Reasoning"]
+    assert scores.sections["Reasoning"].estimate == 1.0
     assert scores.unknown == ("my-own",)
+
+
+def test_the_interval_of_a_section_of_one_subset_is_that_of_the_subset() -> None:
+    scores = rewardbench_scores(["hep-go"] * 10, [1] * 7 + [0] * 3)
+    section, subset = scores.sections["Reasoning"], scores.subsets["hep-go"]
+    assert (section.low, section.high) == pytest.approx((subset.low, subset.high))
+
+
+def test_intervals_of_weighted_means_cover() -> None:
+    rng, hits = np.random.default_rng(0), 0
+    rates = {"alpacaeval-easy": 0.9, "mt-bench-easy": 0.6, "mt-bench-med": 0.75}
+    names = [name for name in rates for _ in range(40)]
+    truth = np.average(list(rates.values()), weights=[WEIGHTS[name] for name in rates])
+    for _ in range(400):
+        correct = rng.random(len(names)) < np.array([rates[name] for name in names])
+        found = rewardbench_scores(names, correct).sections["Chat"]
+        hits += found.low <= truth <= found.high
+    # 95 % less three standard errors of the simulation.
+    assert hits / 400 > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 400)
 
 
 def test_numbers_that_are_no_accuracy_are_refused() -> None:
