@@ -51,6 +51,9 @@ class StudyInput(serializers.Serializer[Any]):
         help_text="tfidf, minilm or transformers:FOLDER; a model of a folder adds BERTScore.",
     )
     seed = serializers.IntegerField(default=0, min_value=0, max_value=_MAX_SEED)
+    is_weighted = serializers.BooleanField(
+        default=False, help_text="Each label counts for one over the chance that routing gave it."
+    )
 
 
 class BatchOptions(serializers.Serializer[Any]):
