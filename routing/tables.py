@@ -77,7 +77,7 @@ def feature_table(
         compute=_chunk_statistics,
         progress=progress,
     )
-    names = STATISTIC_NAMES
+    names: tuple[str, ...] = STATISTIC_NAMES
     if has_token_states(encoder):
         scores = statistics_cache.statistics_of(
             project_id=project.pk,
