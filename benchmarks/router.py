@@ -51,7 +51,7 @@ def biased_part(n: int, d: int, rng: np.random.Generator) -> Part:
     wrong = rng.random(n) < np.where(tags[:, :N_BIASED].any(axis=1), 0.6, 0.1)
     judge = np.where(wrong, 1 - truth, truth)
     prompt = np.arange(n, dtype=np.int64) // 2
-    return Part(differences, human, human, judge, prompt, tags, judge)
+    return Part(differences, human, human, judge, prompt, tags, judge, np.ones(len(human)))
 
 
 def time_study(part: Part) -> tuple[float, dict[str, Any]]:

@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from annotate.access import Access, get_annotator_of, get_owned_project_for
 from annotate.api.common import PagesByRow
 from annotate.models import Annotator
-from modeling.encoder_names import LABELS, TFIDF
+from modeling.encoder_names import NAME_LENGTH, TFIDF
 from modeling.services.jobs import job_cancel
 from routing.access import get_batch_for, get_round_for, get_study_for
 from routing.api_rows import (
@@ -48,8 +48,15 @@ class StudyInput(serializers.Serializer[Any]):
 
     judge = serializers.CharField(max_length=120, help_text="Name of one of the project's judges.")
     n_mixes = serializers.IntegerField(default=240, min_value=MIN_MIXES, max_value=MAX_MIXES)
-    encoder = serializers.ChoiceField(choices=list(LABELS), default=TFIDF)
+    encoder = serializers.CharField(
+        default=TFIDF,
+        max_length=NAME_LENGTH,
+        help_text="tfidf, minilm or transformers:FOLDER; a model of a folder adds BERTScore.",
+    )
     seed = serializers.IntegerField(default=0, min_value=0, max_value=_MAX_SEED)
+    is_weighted = serializers.BooleanField(
+        default=False, help_text="Each label counts for one over the chance that routing gave it."
+    )
 
 
 class BatchOptions(serializers.Serializer[Any]):

@@ -40,6 +40,12 @@ class StudyForm(forms.Form):
         help_text="Ways of sharing the labels between people and judge that are tried.",
     )
     seed = forms.IntegerField(initial=0, min_value=0, max_value=2**31 - 1)
+    is_weighted = forms.BooleanField(
+        label="Weigh labels by one over their chance",
+        required=False,
+        help_text="When most double labels were routed: what the router sought out then counts for "
+        "no more than it is in the pool.",
+    )
 
     def __init__(self, *args: Any, project: Project, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -178,6 +178,18 @@ def fallback_policy(inputs: RoutingInputs) -> str:
 
 
 def gains_of(inputs: RoutingInputs) -> Estimate:
+    """Predict what a human label of each comparison gains.
+
+    Parameters
+    ----------
+    inputs : RoutingInputs
+        What is known about the pool.
+
+    Returns
+    -------
+    Estimate
+        Gains with a 95 % interval, in the unit of performance; NaN without a PPM and tags.
+    """
     if inputs.ppm is None or inputs.tags is None:
         unknown = np.full(inputs.n_comparisons, np.nan)
         return Estimate(unknown, unknown, unknown)

@@ -13,6 +13,8 @@ _KINDS = {"random": "random", "all_human": "human", "all_judge": "judge"}
 _DRAWN = ("random", "uncertainty", "disagreement", "ppm_topk", "influence")
 # More bands than two hide each other; the table has every interval.
 _BANDED = frozenset({"random", "disagreement"})
+# Shares nearer than this are the same: a dollar budget rarely fits to the cent.
+_SAME_SHARE = 0.005
 _ENDS = {"all_human": "People only", "all_judge": "Judge only"}
 
 
@@ -57,6 +59,12 @@ def _line(policy: str, budgets: dict[str, Any], measure: str) -> dict[str, Any]:
     return line
 
 
+def _stops_at(entry: dict[str, Any]) -> float | None:
+    """The share at which a policy would stop by itself, where that is before the budget's end."""
+    wanted: float = entry.get("wanted_share", entry["human_share"])
+    return wanted if wanted < entry["human_share"] - _SAME_SHARE else None
+
+
 def report_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """One row per policy and budget, in the order of the registry; the two ends stand once.
 
@@ -69,5 +77,6 @@ def report_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
         entries = sorted(budgets.items(), key=lambda item: (item[1]["human_share"], item[0]))
         for budget, entry in entries[:1] if policy in _ENDS else entries:
             label = "" if policy in _ENDS else budget
-            rows.append({"policy": policy.replace("_", " "), "budget": label, **entry})
+            shown = {"policy": policy.replace("_", " "), "budget": label}
+            rows.append({**shown, **entry, "stops_at": _stops_at(entry)})
     return rows

@@ -60,6 +60,7 @@ def _part(pool: Pool) -> Part:
         prompt=kept.prompt,
         tags=kept.tags,
         judge_probability=kept.judge_probability,
+        weight=np.ones(kept.n),
     )
 
 

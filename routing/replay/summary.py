@@ -30,6 +30,7 @@ class Totals:
         self.counts = {name: np.zeros((n, n_cells)) for name in names}
         self.human, self.extra_usd = np.zeros(n_cells), np.zeros(n_cells)
         self.filled = np.zeros(n_cells)
+        self.fit_by_trial: list[FloatArray] = []
         self.n_trials = 0
 
     def add(self, trial: Trial, cost: FloatArray) -> None:
@@ -37,6 +38,7 @@ class Totals:
         self._add("label", np.arange(self.n), trial.label_right)
         self._add("hit", trial.test_rows, trial.hit)
         self._add("fit", trial.test_rows, trial.log_likelihood)
+        self.fit_by_trial.append(trial.log_likelihood.mean(axis=0))
         self.human += trial.to_human.mean(axis=0)
         self.filled += trial.is_fill.mean(axis=0)
         self.extra_usd += cost @ trial.to_human
@@ -54,6 +56,11 @@ class Totals:
     def gain(self, name: str, column: int, other: int) -> tuple[FloatArray, FloatArray]:
         """The same for one cell less another; both saw the same comparisons."""
         return self.sums[name][:, column] - self.sums[name][:, other], self.counts[name][:, column]
+
+    def split_deviation(self, column: int, other: int) -> float:
+        """How far the mean gain in likelihood moves with the split of the prompts."""
+        gains = [row[column] - row[other] for row in self.fit_by_trial]
+        return float(np.std(gains, ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -180,8 +187,13 @@ def _column_of(cells: Sequence[Cell], policy: str, like: Cell) -> int | None:
 def _verdict(cells: Sequence[Cell], totals: Totals, bootstrap: PromptBootstrap) -> dict[str, Any]:
     """Whether human labels beyond an audit pay, by held-out likelihood against the judge alone."""
     gains = _gains_over_judge(cells, totals, bootstrap)
-    threshold = largest_by_chance([draws for _, draws in gains])
-    clear = [(cell, draws) for cell, draws in gains if draws.estimate > threshold * draws.deviation]
+    threshold = largest_by_chance([draws for _, draws, _ in gains])
+    # Resampling prompts keeps the splits as they fell; other splits would move the gain as well.
+    clear = [
+        (cell, draws)
+        for cell, draws, split in gains
+        if draws.estimate > threshold * float(np.hypot(draws.deviation, split))
+    ]
     if not clear:
         return {
             "people_pay": False,
@@ -203,14 +215,14 @@ def _verdict(cells: Sequence[Cell], totals: Totals, bootstrap: PromptBootstrap) 
 
 def _gains_over_judge(
     cells: Sequence[Cell], totals: Totals, bootstrap: PromptBootstrap
-) -> list[tuple[Cell, _Draws]]:
+) -> list[tuple[Cell, _Draws, float]]:
     found = []
     for column, cell in enumerate(cells):
         judge_only = _column_of(cells, "all_judge", cell)
         if cell.policy != "all_judge" and judge_only is not None:
             draws = bootstrap.ratio(*totals.gain("fit", column, judge_only))
             if draws.n and draws.deviation > 0:
-                found.append((cell, draws))
+                found.append((cell, draws, totals.split_deviation(column, judge_only)))
     return found
 
 

@@ -52,7 +52,9 @@ def run_trial(
     """
     rng = np.random.default_rng([seed, 2])
     everywhere, fill = routed(pool, cost, cells, settings, rng, seed)
-    train_rows, test_rows = group_split(pool.prompt, [1 - TEST_SHARE, TEST_SHARE], rng)
+    # By a generator of its own: what policies draw must not change what they are tested on.
+    parts = np.random.default_rng([seed, 3])
+    train_rows, test_rows = group_split(pool.prompt, [1 - TEST_SHARE, TEST_SHARE], parts)
     train, test = pool.take(train_rows), pool.take(test_rows)
     bought, _ = routed(train, cost[train_rows], cells, settings, rng, seed)
     heads = train_on(train, bought)

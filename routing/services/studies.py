@@ -28,8 +28,11 @@ def routing_study_start(
     n_mixes: int = 240,
     seed: int = 0,
     encoder: str = TFIDF,
+    is_weighted: bool = False,
 ) -> RoutingStudy:
     """Queue a study of what human labels buy over one judge's.
+
+    ``is_weighted`` lets each label count for one over the chance that routing gave it.
 
     Raises
     ------
@@ -48,7 +51,7 @@ def routing_study_start(
         number=next_number(RoutingStudy.objects.filter(project=project)),
         judge=judge,
         seed=seed,
-        parameters={"n_mixes": n_mixes, "encoder": encoder},
+        parameters={"n_mixes": n_mixes, "encoder": encoder, "is_weighted": is_weighted},
         created_by=user,
     )
     study.save()

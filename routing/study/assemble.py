@@ -17,6 +17,7 @@ from routing.core.features import FrozenBins
 from routing.core.tags import TagMatrix, build_tags
 from routing.models import RoutingStudy
 from routing.profile import pool_profile
+from routing.study.chances import chance_weights
 from routing.study.heads import Part
 from routing.tables import DoubleLabels, double_labels, feature_table, metadata_keys_of
 
@@ -56,7 +57,10 @@ def study_inputs(study: RoutingStudy, *, report: Callable[[float, str], None]) -
     )
     bins = FrozenBins().fit(table.statistics, table.names)
     tags = build_tags(bins, table.statistics, varying(table.categorical))
-    part = _part(labels, tags, row_of.astype(np.int64), table.judge_probability)
+    weight = np.ones(len(labels.human))
+    if study.parameters.get("is_weighted"):
+        weight = chance_weights(project=study.project, comparison_ids=labels.comparison_ids)
+    part = _part(labels, tags, row_of.astype(np.int64), table.judge_probability, weight)
     return StudyInputs(
         part=part,
         bins=bins,
@@ -71,7 +75,11 @@ def study_inputs(study: RoutingStudy, *, report: Callable[[float, str], None]) -
 
 
 def _part(
-    labels: DoubleLabels, tags: TagMatrix, row_of: IntArray, judge_probability: FloatArray
+    labels: DoubleLabels,
+    tags: TagMatrix,
+    row_of: IntArray,
+    judge_probability: FloatArray,
+    weight: FloatArray,
 ) -> Part:
     return Part(
         differences=labels.differences,
@@ -81,6 +89,7 @@ def _part(
         prompt=labels.prompt,
         tags=tags.matrix[row_of],
         judge_probability=judge_probability[row_of],
+        weight=weight,
     )
 
 

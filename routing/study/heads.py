@@ -20,7 +20,10 @@ _PRIOR_FOLDS = 4
 
 @dataclass(frozen=True)
 class Part:
-    """Double-labelled response pairs of one side of the split."""
+    """Double-labelled response pairs of one side of the split.
+
+    ``weight`` is how many comparisons of the pool each stands for; its mean is one.
+    """
 
     differences: Float32Array
     human: FloatArray
@@ -29,6 +32,7 @@ class Part:
     prompt: IntArray
     tags: BoolArray
     judge_probability: FloatArray
+    weight: FloatArray
 
     def take(self, rows: IntArray) -> "Part":
         """The same for some of the rows."""
@@ -45,6 +49,7 @@ def train_heads(
 ) -> Float32Array:
     """Return one head per mix; ``multiplicity`` says how often each row is used in each mix."""
     targets, weights = mix_targets(mixes, train.human, train.judge)
+    weights = weights * train.weight[:, None]
     if multiplicity is not None:
         weights = weights * multiplicity.T
     # Without weights the fit shares one factorisation and takes half the memory.
@@ -64,7 +69,8 @@ def performances(heads: Float32Array, part: Part) -> FloatArray:
 
     It moves smoothly where accuracy jumps, and lies in [0, 1] as accuracy does.
     """
-    return np.asarray(np.exp(log_likelihoods(heads, part).mean(axis=0)), dtype=np.float64)
+    mean = np.average(log_likelihoods(heads, part), axis=0, weights=part.weight)
+    return np.asarray(np.exp(mean), dtype=np.float64)
 
 
 def hits(heads: Float32Array, part: Part) -> tuple[FloatArray, BoolArray]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from annotate.errors import ApplicationError
+from routing.replay.pages import report_rows
 from routing.replay.pool import label_on_sale, side_class, strict_majority
 from routing.replay.records import PANEL, read_recorded, require_judges
 from routing.replay.side_labels import with_side_labels
@@ -137,3 +138,10 @@ def test_bad_side_files_say_where(tmp_path: Path, rows: list[Any], message: str)
     recorded = read_recorded(written(tmp_path, row("a1", [0], [])))
     with pytest.raises(ApplicationError, match=message):
         with_side_labels(recorded, side_file(tmp_path, *rows))
+
+
+def test_rows_say_where_a_policy_would_stop_by_itself() -> None:
+    entry = {"human_share": 0.75, "wanted_share": 0.42}
+    spent = {"human_share": 0.2, "wanted_share": 0.2}
+    rows = report_rows({"policies": {"conformal": {"0.75": entry, "0.2": spent}}})
+    assert [(row["budget"], row["stops_at"]) for row in rows] == [("0.2", None), ("0.75", 0.42)]

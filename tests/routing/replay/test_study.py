@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from annotate.errors import ApplicationError
 from routing.replay.html import report_html
 from routing.replay.settings import parse_budgets, parse_policies
-from routing.replay.summary import PromptBootstrap, largest_by_chance, truth_note
+from routing.replay.summary import PromptBootstrap, Totals, largest_by_chance, truth_note
 
 POLICIES = "random,uncertainty,disagreement,conformal,ppm_topk,influence"
 
@@ -137,3 +137,12 @@ def test_the_report_says_how_truth_was_measured() -> None:
     note = truth_note([3, 3, 1])
     assert (note["n_measured_by_others"], note["n_single_label"]) == (2, 1)
     assert note["sentence"].startswith("On 2 comparisons with two or more people")
+
+
+def test_a_gain_that_other_splits_would_not_show_is_not_clear() -> None:
+    totals = Totals(n=4, n_cells=2)
+    totals.fit_by_trial = [np.array([0.0, gain]) for gain in (0.01, 0.03)]
+    # Two splits .02 apart: a standard deviation of .0141, over the root of two.
+    assert totals.split_deviation(1, 0) == pytest.approx(0.01)
+    totals.fit_by_trial = totals.fit_by_trial[:1]
+    assert totals.split_deviation(1, 0) == 0.0
