@@ -29,8 +29,8 @@ from tests.factories import (
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 ROOT = "/api/v1/projects/answers"
 ADDRESSES = [
-    "exports", f"exports/{uuid4()}", f"exports/{uuid4()}/file", "freezes", f"freezes/{uuid4()}",
-    "imports", f"imports/{uuid4()}/preview", f"imports/{uuid4()}/errors", "versions/1",
+    "exports", f"exports/{UUID(int=7)}", f"exports/{UUID(int=7)}/file", "freezes", f"freezes/{UUID(int=7)}",
+    "imports", f"imports/{UUID(int=7)}/preview", f"imports/{UUID(int=7)}/errors", "versions/1",
     "versions/2/since/1",
 ]  # fmt: skip
 
