@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -28,9 +28,10 @@ from tests.factories import (
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
 ROOT = "/api/v1/projects/answers"
+NOBODY = UUID(int=7)
 ADDRESSES = [
-    "exports", f"exports/{UUID(int=7)}", f"exports/{UUID(int=7)}/file", "freezes", f"freezes/{UUID(int=7)}",
-    "imports", f"imports/{UUID(int=7)}/preview", f"imports/{UUID(int=7)}/errors", "versions/1",
+    "exports", f"exports/{NOBODY}", f"exports/{NOBODY}/file", "freezes", f"freezes/{NOBODY}",
+    "imports", f"imports/{NOBODY}/preview", f"imports/{NOBODY}/errors", "versions/1",
     "versions/2/since/1",
 ]  # fmt: skip
 
