@@ -39,7 +39,7 @@ from annotate.selectors.explorer import (
     STATES,
     Filters,
     explored,
-    is_better_sorted,
+    is_sparse,
     key_page,
 )
 from annotate.selectors.rows import comparison_row, preference_row, with_texts
@@ -164,13 +164,14 @@ class ComparisonListView(APIView):
         access = get_owned_project_for(request.user, slug)
         query = valid(ComparisonListInput(data=request.query_params))
         filters = Filters.read(query, order="oldest")
+        is_few = is_sparse(project=access.project, filters=filters)
         found = with_texts(explored(project=access.project, filters=filters))
         page = key_page(
             found=found,
             order=filters.order,
             cursor=query["cursor"],
             size=query["page_size"],
-            is_sorted=is_better_sorted(project=access.project, filters=filters),
+            sparse_in=access.project if is_few else None,
         )
         rows = [comparison_row(row) for row in page.rows]
         return Response({"next": next_link(request, page.next_cursor), "results": rows})

@@ -61,6 +61,8 @@ COUNTED_UP_TO = 10_000
 FEW = 2_000
 # So many rows are sorted in less time than a million are walked to find the first of them.
 SORTED_UP_TO = 60_000
+# So many are looked at before that: what lies spread fills a page long before their end.
+STRETCH = 4_000
 TERMS_SAMPLED = 2_000
 TERMS_KEPT_S = 60
 
@@ -194,8 +196,8 @@ def _figures(project: Project, filters: Filters) -> QuerySet[ComparisonFigures, 
     return ComparisonFigures.objects.filter(wanted, project=project).values_list("pk", flat=True)
 
 
-def is_better_sorted(*, project: Project, filters: Filters) -> bool:
-    """Whether to collect and sort what passes, rather than walk the order until a page is full.
+def is_sparse(*, project: Project, filters: Filters) -> bool:
+    """Whether to collect and sort what passes, if a stretch of the order does not fill a page.
 
     A slice often lies together, as its file came in: the walk may have to pass all the others.
     """
@@ -245,11 +247,12 @@ def key_page(
     order: str,
     cursor: str = "",
     size: int = 50,
-    is_sorted: bool = False,
+    sparse_in: Project | None = None,
 ) -> KeyPage:
     """Return the page that a cursor points at, or the first one.
 
-    ``is_sorted`` keeps the planner from walking the order's index (see `is_better_sorted`).
+    ``sparse_in`` is the project of which few rows pass (see `is_sparse`): the planner then walks
+    the order's index for a stretch only.
 
     Raises
     ------
@@ -261,13 +264,28 @@ def key_page(
             f"Unknown order {order!r}; use one of {', '.join(_ORDERS)}.", field="order"
         )
     by, after = _ORDERS[order], _cursor_read(cursor, order) if cursor else None
-    rows = _collected(found, by, after) if is_sorted else _sorted(found, by, after)
-    listed: list[Any] = list(rows[: size + 1])
+    listed = _first(found, by, after, size + 1, sparse_in)
     if len(listed) <= size:
         return KeyPage(listed, None)
     last = listed[size - 1]
     key = last.page_key if _ORDERS[order].key is not None else last.pk
     return KeyPage(listed[:size], cursor_write(order, key, last.pk))
+
+
+def _first(
+    found: QuerySet[Comparison],
+    by: Order,
+    after: tuple[float, int] | None,
+    n: int,
+    sparse_in: Project | None,
+) -> list[Any]:
+    """The first rows after a place, fewer than `n` only at the end."""
+    if sparse_in is None:
+        return list(_sorted(found, by, after)[:n])
+    every = _sorted(Comparison.objects.filter(project=sparse_in), by, after)
+    stretch = list(every.values_list("pk", flat=True)[:STRETCH])
+    listed = list(_collected(found.filter(pk__in=stretch), by, after)[:n])
+    return listed if len(listed) == n else list(_collected(found, by, after)[:n])
 
 
 def _sorted(

@@ -22,7 +22,7 @@ from annotate.selectors.explorer import (
     KeyPage,
     count_about,
     explored,
-    is_better_sorted,
+    is_sparse,
     key_page,
     terms_usual,
 )
@@ -78,8 +78,8 @@ def explorer_page(
 
 
 def _page(project: Project, filters: Filters, found: Any, cursor: str) -> KeyPage:
-    is_sorted = is_better_sorted(project=project, filters=filters)
-    show = partial(key_page, found=found, order=filters.order, size=ROWS, is_sorted=is_sorted)
+    sparse_in = project if is_sparse(project=project, filters=filters) else None
+    show = partial(key_page, found=found, order=filters.order, size=ROWS, sparse_in=sparse_in)
     try:
         return show(cursor=cursor)
     except ApplicationError:

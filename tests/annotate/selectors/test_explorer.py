@@ -1,6 +1,7 @@
 """Finding, sorting and paging comparisons, and the figures that both stand on."""
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +21,7 @@ from annotate.selectors.explorer import (
     Filters,
     count_about,
     explored,
-    is_better_sorted,
+    is_sparse,
     key_page,
     terms_usual,
 )
@@ -198,12 +199,12 @@ def test_an_unknown_state_or_order_is_named(project: Project) -> None:
 # --- Pages --------------------------------------------------------------------------------------
 
 
-def walked(project: Project, order: str, size: int, *, is_sorted: bool = False) -> list[str]:
+def walked(project: Project, order: str, size: int, *, is_few: bool = False) -> list[str]:
     """The ids of every page, one after the other."""
-    ids, cursor = [], ""
+    ids, cursor, place = [], "", project if is_few else None
     while True:
         rows = explored(project=project, filters=Filters())
-        page = key_page(found=rows, order=order, cursor=cursor, size=size, is_sorted=is_sorted)
+        page = key_page(found=rows, order=order, cursor=cursor, size=size, sparse_in=place)
         ids += [row.external_id for row in page.rows]
         if page.next_cursor is None:
             return ids
@@ -214,8 +215,11 @@ def walked(project: Project, order: str, size: int, *, is_sorted: bool = False) 
 @given(
     priorities=st.lists(st.sampled_from([-1.5, 0.0, 0.0, 2.0, 1e9]), max_size=9),
     size=st.integers(1, 4),
+    stretch=st.integers(1, 9),
 )
-def test_pages_of_any_size_list_every_row_once_in_order(priorities: list[float], size: int) -> None:
+def test_pages_of_any_size_list_every_row_once_in_order(
+    priorities: list[float], size: int, stretch: int
+) -> None:
     project = make_project()
     for place, priority in enumerate(priorities):
         make_comparison(project, external_id=str(place), priority=priority)
@@ -223,8 +227,9 @@ def test_pages_of_any_size_list_every_row_once_in_order(priorities: list[float],
     assert walked(project, "queue", size) == [str(place) for place in by_queue]
     assert walked(project, "oldest", size) == [str(place) for place in range(len(priorities))]
     assert walked(project, "newest", size) == walked(project, "oldest", size)[::-1]
-    for order in ("queue", "oldest", "newest"):
-        assert walked(project, order, size, is_sorted=True) == walked(project, order, size)
+    with patch("annotate.selectors.explorer.STRETCH", stretch):
+        for order in ("queue", "oldest", "newest"):
+            assert walked(project, order, size, is_few=True) == walked(project, order, size)
 
 
 def test_disagreement_sorts_what_has_one_and_leaves_out_what_has_none(project: Project) -> None:
@@ -234,7 +239,7 @@ def test_disagreement_sorts_what_has_one_and_leaves_out_what_has_none(project: P
     labelled(project, "agreed", [A, A], [])
     figures_refresh(project=project)
     assert walked(project, "disagreement", 2) == ["all", "third", "agreed"]
-    assert walked(project, "disagreement", 2, is_sorted=True) == ["all", "third", "agreed"]
+    assert walked(project, "disagreement", 2, is_few=True) == ["all", "third", "agreed"]
 
 
 def test_a_slice_is_sorted_unless_it_is_large(
@@ -242,10 +247,10 @@ def test_a_slice_is_sorted_unless_it_is_large(
 ) -> None:
     make_comparison(project, metadata={"topic": "eggs"})
     figures_refresh(project=project)
-    assert is_better_sorted(project=project, filters=Filters(slice="topic=eggs"))
-    assert not is_better_sorted(project=project, filters=Filters(state="open"))
+    assert is_sparse(project=project, filters=Filters(slice="topic=eggs"))
+    assert not is_sparse(project=project, filters=Filters(state="open"))
     monkeypatch.setattr("annotate.selectors.explorer.SORTED_UP_TO", 0)
-    assert not is_better_sorted(project=project, filters=Filters(slice="topic=eggs"))
+    assert not is_sparse(project=project, filters=Filters(slice="topic=eggs"))
 
 
 def test_rows_that_come_meanwhile_move_no_page(project: Project) -> None:
