@@ -14,6 +14,7 @@ from routing.core.influence import TrustedSet, expected_label_change, label_infl
 from routing.core.policies import RoutingInputs
 from routing.core.tags import TagMatrix, build_tags
 from routing.models import RoutingBatch, RoutingStudy
+from routing.study.evidence import margins_of
 from routing.study.stored import ppm_from_dict, reference_from_dict
 from routing.tables import FeatureTable, double_labels, pool_differences
 
@@ -97,12 +98,14 @@ def _influence(
     )
     label = np.sign(np.nan_to_num(table.judge_probability, nan=0.5) - 0.5)
     sides = np.sign(trusted.human - 0.5)
+    prior = study.result["prior_precision"]
+    margin = margins_of(trusted.differences, trusted.human, differences, prior=prior)
     gain = label_influence(
         differences,
         label,
         TrustedSet(trusted.differences, sides, np.zeros(len(sides), dtype=np.int64)),
-        expected_label_change(label, chance),
-        prior_precision=4.0 * study.result["prior_precision"] / max(len(label), 1),
+        expected_label_change(label, chance, margin),
+        prior_precision=4.0 * prior / max(len(label), 1),
     )
     return {"influence": gain}
 

@@ -123,7 +123,11 @@ def smooth_performance(
     return float(share @ right), slope @ phi
 
 
-def expected_label_change(judge_label: npt.ArrayLike, p_disagree: npt.ArrayLike) -> FloatArray:
+def expected_label_change(
+    judge_label: npt.ArrayLike,
+    p_disagree: npt.ArrayLike,
+    human_margin: npt.ArrayLike | None = None,
+) -> FloatArray:
     """Return the expected human label minus the judge's, before the human label is bought.
 
     Parameters
@@ -131,12 +135,17 @@ def expected_label_change(judge_label: npt.ArrayLike, p_disagree: npt.ArrayLike)
     judge_label : array-like of shape (n,)
         Signed judge label in [-1, 1].
     p_disagree : array-like of shape (n,)
-        Calibrated probability that a human prefers the other response.
+        Calibrated probability that a human prefers the other response; where the judge says
+        tie, that a human prefers one.
+    human_margin : array-like of shape (n,), optional
+        Logit that a human prefers the first response, by a model of human labels; 0 when None.
+        It tells which side a human would take where the judge takes none.
 
     Returns
     -------
     ndarray of float64, shape (n,)
-        Minus two times label times probability.
+        Minus two times label times probability; of ties the probability times 2 p - 1, where p
+        is the probability of the first response.
 
     Raises
     ------
@@ -147,7 +156,10 @@ def expected_label_change(judge_label: npt.ArrayLike, p_disagree: npt.ArrayLike)
     chance = as_vector("p_disagree", p_disagree, len(label))
     if (np.abs(label) > 1).any() or (np.abs(chance - 0.5) > 0.5).any():
         raise RoutingInputError("judge_label must lie in [-1, 1] and p_disagree in [0, 1].")
-    return -2.0 * label * chance
+    side = np.zeros(len(label))
+    if human_margin is not None:
+        side = np.tanh(as_vector("human_margin", human_margin, len(label)) / 2.0)
+    return np.where(label == 0.0, chance * side, -2.0 * label * chance)
 
 
 def label_influence(

@@ -120,7 +120,9 @@ def _influence(fitted: Pool, served: Pool, chance: FloatArray) -> FloatArray:
         served.differences,
         label,
         trusted,
-        expected_label_change(label, chance),
+        expected_label_change(
+            label, chance, margins_of(fitted.differences, fitted.bought, served.differences)
+        ),
         # A Bradley-Terry head has a quarter of the curvature of least squares.
         prior_precision=4.0 * PRIOR / served.n,
     )

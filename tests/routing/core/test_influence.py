@@ -114,6 +114,12 @@ def test_the_expected_change_is_minus_twice_the_label_times_the_probability() ->
     )
 
 
+def test_where_the_judge_says_tie_people_are_expected_on_the_side_of_their_own_head() -> None:
+    # logit(.75) = ln 3: the first response with .75, so .9 * (2 * .75 - 1).
+    change = expected_label_change([0.0, 0.0, 1.0], [0.9, 0.5, 0.25], [np.log(3.0), 0.0, -9.0])
+    np.testing.assert_allclose(change, [0.45, 0.0, -0.5])
+
+
 @pytest.mark.parametrize(("label", "chance"), [([2.0], [0.5]), ([1.0], [1.5])])
 def test_labels_and_probabilities_out_of_range_are_refused(
     label: list[float], chance: list[float]
