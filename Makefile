@@ -42,7 +42,8 @@ run: .venv/.runtime ## Install what is missing and run Tandem (PORT=8000, TANDEM
 	@exec $(BIN)/python manage.py up
 
 test: .venv/.dev ## Install what is missing and run the whole test suite
-	@$(PYTEST)
+	@$(PYTEST) -m "not e2e"
+	@$(PYTEST) -m e2e
 
 test-fast: .venv/.dev ## Run the tests that need no browser, training or processes
 	@$(PYTEST) -m "not slow and not e2e and not gpu"

@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import redis as redis_client
 from django.conf import settings
+from django.test import override_settings
 from psycopg import sql
 
 from config import services
@@ -48,6 +49,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep this process's files apart: another's rows have the same ids in another database."""
+    folder = tmp_path_factory.mktemp("files")
+    with override_settings(MEDIA_ROOT=str(folder / "media"), TRAINING_DIR=folder / "training"):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +115,8 @@ def worker_environment() -> dict[str, str]:
         "REDIS_PREFIX": settings.REDIS_PREFIX,
         "SECRET_KEY": settings.SECRET_KEY,
         "TANDEM_HOME": str(settings.DATA_DIR),
+        "MEDIA_ROOT": str(settings.MEDIA_ROOT),
+        "TRAINING_DIR": str(settings.TRAINING_DIR),
     }
 
 
