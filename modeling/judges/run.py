@@ -285,7 +285,9 @@ class JudgeRunner:
         if run.n_to_people:
             text += f"; {run.n_to_people:,} without a verdict went to people"
         if run.n_failed:
-            text += f"; {run.n_failed:,} got no reply ({self.last_problem})"
+            # Empty where another worker met the problem.
+            why = f" ({self.last_problem})" if self.last_problem else ""
+            text += f"; {run.n_failed:,} got no reply{why}"
         return f"{text}." if ended == "done" else f"{text}; {ended}."
 
 
