@@ -4,8 +4,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
@@ -24,11 +26,18 @@ def storage_write(name: str, content: bytes) -> None:
         default_storage.delete(name)
         default_storage.save(name, ContentFile(content))
         return
+    with _replacing(target) as file:
+        file.write(content)
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """Open a draft of its own name, which takes the place of the target when it is whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(dir=target.parent, prefix=".draft-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         Path(draft).replace(target)
@@ -50,10 +59,8 @@ def storage_write_file(name: str, path: Path) -> str:
         with path.open("rb") as file:
             default_storage.save(name, File(file))
         return digest.hexdigest()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".draft-{target.name}")
-    shutil.copyfile(path, draft)
-    draft.replace(target)
+    with path.open("rb") as source, _replacing(target) as copy:
+        shutil.copyfileobj(source, copy, BLOCK)
     return digest.hexdigest()
 
 
