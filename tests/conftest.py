@@ -131,7 +131,10 @@ def wait_for_worker(process: "subprocess.Popen[bytes]", seconds: float = 60) -> 
 
 
 def forget_keys(client: "redis_client.Redis") -> None:
-    """Remove every key of this session."""
+    """Remove every key of this session, and what this process took of the rates there."""
+    from annotate.api import throttling  # models can be imported only now
+
+    throttling._taken.clear()
     for key in client.scan_iter(f"{settings.REDIS_PREFIX}*"):
         client.delete(key)
 

@@ -1,8 +1,11 @@
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from django.core.cache import cache
 
 from config.cache import KeptRedisCache
+
+pytestmark = pytest.mark.usefixtures("redis")
 
 
 def test_the_client_is_kept_and_serves_several_threads() -> None:
@@ -22,3 +25,11 @@ def _server() -> tuple[str, dict[str, str]]:
 
     own = settings.CACHES["default"]
     return own["LOCATION"], {"KEY_PREFIX": f"{own['KEY_PREFIX']}-kept"}
+
+
+def test_a_value_is_read_after_its_connection_was_lost() -> None:
+    kept = KeptRedisCache(*_server())
+    kept.set("lost", {"line": 1})
+    assert kept.get("lost") == {"line": 1}
+    kept._cache._line.connection._sock.close()  # type: ignore[attr-defined]
+    assert [kept.get("lost"), kept.get("lost"), kept.get("never", 7)] == [{"line": 1}] * 2 + [7]

@@ -7,15 +7,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema_rs import Draft202012Validator
 from pytest_django.fixtures import Settings
+from redis import Redis
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
+from annotate.api import throttling
 from annotate.api.comparisons import ComparisonListView
 from annotate.api.examples import REQUESTS, RESPONSES
 from annotate.api.scopes import SCOPES, scope_wanted
@@ -162,6 +165,31 @@ def test_strangers_are_counted_by_address() -> None:
     assert throttle.allow_request(Request(APIRequestFactory().get("/")), None)
     assert throttle.rate is not None
     assert (throttle.rate.limit, throttle.rate.n_left) == (60, 59)
+
+
+def test_processes_take_shares_and_never_give_more_than_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"test-{uuid4()}"
+    processes: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    numbers = []
+    for turn in range(303):
+        monkeypatch.setattr(throttling, "_taken", processes[turn % 3 == 0])
+        numbers.append(throttling._counted(name, limit=200, window=7, timeout=60))
+    # Each takes two at a time, so the first waits with its second while the other takes its two.
+    assert numbers[:6] == [1, 3, 4, 2, 5, 6]
+    assert len(set(numbers)) == 303
+    assert 199 <= sum(number <= 200 for number in numbers) <= 200
+
+
+def test_a_new_window_is_counted_anew_and_ends_by_itself(redis: Redis) -> None:
+    name = f"test-{uuid4()}"
+    first, later = (
+        throttling._counted(name, limit=200, window=window, timeout=60) for window in (7, 8)
+    )
+    key = f"{settings.REDIS_PREFIX}rate:{name}:8"
+    assert (first, later, redis.get(key)) == (1, 1, b"2")
+    assert 0 < redis.ttl(key) <= 60
 
 
 # --- Scopes -------------------------------------------------------------------------------------
