@@ -42,6 +42,7 @@ from annotate.models import (
 from annotate.prepared import PreparedQuery
 
 M = TypeVar("M", bound=Model)
+MOST_HASHES = 10_000
 Role = Membership.Role
 
 
@@ -185,7 +186,19 @@ def _may_label(annotator: Annotator, session: SessionBase) -> bool:
     if user is None or not user.is_active or not annotator.is_active:
         return False
     proof = session.get(HASH_SESSION_KEY, "")
-    return bool(proof) and constant_time_compare(proof, user.get_session_auth_hash())
+    return bool(proof) and constant_time_compare(proof, _session_hash(user))
+
+
+# The same for as long as the password is.
+_hashes: dict[str, str] = {}
+
+
+def _session_hash(user: User) -> str:
+    if user.password not in _hashes:
+        if len(_hashes) >= MOST_HASHES:
+            _hashes.clear()
+        _hashes[user.password] = user.get_session_auth_hash()
+    return _hashes[user.password]
 
 
 def get_annotator_in(user: User | AnonymousUser, slug: str) -> Annotator:

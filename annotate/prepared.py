@@ -5,7 +5,9 @@ query is several times what PostgreSQL spends on answering it. Django's own curs
 the text of a statement, so that no plan can be kept; this one sends them apart from it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, cached_property
 from typing import Any, Generic, TypeVar
 
@@ -15,6 +17,7 @@ from django.db import connection as _connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.query import get_related_populators
+from psycopg.pq import TransactionStatus
 
 # The type stubs know neither what keeps a connection healthy nor the compiler's own parts.
 connection: Any = _connection
@@ -22,15 +25,43 @@ related_populators: Any = get_related_populators
 # How often a statement is sent before its plan is kept.
 PREPARE_AFTER = 1
 M = TypeVar("M", bound=Model)
+Statement = tuple[str, Mapping[str, Any] | Sequence[Any]]
 
 
-class _PreparedCursor(psycopg.Cursor[Any]):
+class _PreparedCursor(psycopg.RawCursor[Any]):
     def execute(self, query: Any, params: Any = None, **options: Any) -> "_PreparedCursor":
         super().execute(query, params, **{"prepare": True, **options})
         return self
 
 
-def fetch_prepared(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...]:
+@cache
+def _numbered(statement: str) -> tuple[str, list[str]]:
+    """The statement with PostgreSQL's own places, and the names of its values by place."""
+    names: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        name = found["name"]
+        if name is None or name not in names:
+            names.append(name or "")
+            return f"${len(names)}"
+        return f"${names.index(name) + 1}"
+
+    return re.sub(r"%(?:\((?P<name>\w+)\))?s", place, statement), names
+
+
+def _values(names: list[str], values: Mapping[str, Any] | Sequence[Any]) -> Sequence[Any]:
+    return [values[name] for name in names] if isinstance(values, Mapping) else values
+
+
+def _kept_cursor(raw: Any, statement: str) -> _PreparedCursor:
+    """One cursor per connection and statement: it remembers how the columns are read."""
+    kept: dict[str, _PreparedCursor] = vars(raw).setdefault("_tandem_cursors", {})
+    if statement not in kept:
+        kept[statement] = _PreparedCursor(raw)
+    return kept[statement]
+
+
+def fetch_prepared(statement: str, values: Mapping[str, Any] | Sequence[Any]) -> tuple[Any, ...]:
     """Run a statement that gives exactly one row, through Django's wrappers, and return the row."""
     (row,) = fetch_all_prepared(statement, values)
     return row
@@ -40,52 +71,109 @@ def fetch_all_prepared(
     statement: str, values: Mapping[str, Any] | Sequence[Any]
 ) -> list[tuple[Any, ...]]:
     """Run a statement through Django's wrappers and return its rows."""
+    (rows,) = fetch_together((statement, values))
+    return rows
+
+
+def fetch_together(*statements: Statement) -> list[list[tuple[Any, ...]]]:
+    """Send several statements in one journey and return the rows of each.
+
+    They run in order, each seeing what those before it did, and the transaction that they may begin
+    travels with them. If one fails, none after it runs and its error is raised.
+    """
     # Each look through Django's proxy costs as much as a small query.
     own: Any = connections[DEFAULT_DB_ALIAS]
     is_untried = not (own.in_atomic_block or own.health_check_done)
     try:
-        return _fetch(own, statement, values)
+        return _fetch(own, statements)
     except OperationalError:
         if not is_untried or own.is_usable():
             raise
     # The server went away between two requests. Asking it before each would cost one more journey.
     own.close()
-    return _fetch(own, statement, values)
+    return _fetch(own, statements)
 
 
-def _fetch(
-    own: Any, statement: str, values: Mapping[str, Any] | Sequence[Any]
-) -> list[tuple[Any, ...]]:
+def transaction_end() -> list[Statement]:
+    """What ends the transaction when it is sent last, on the journey of what goes before it.
+
+    Nothing inside another block, which is not ours to end. What is sent after it begins anew, so
+    the block should be left at once.
+    """
+    own: Any = connections[DEFAULT_DB_ALIAS]
+    is_outermost = len(own.atomic_blocks) == 1 and own.commit_on_exit
+    return [("COMMIT", ())] if is_outermost else []
+
+
+def _fetch(own: Any, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
     own.ensure_connection()
     raw = own.connection
     # Django switches preparing off for the whole connection.
     raw.prepare_threshold = PREPARE_AFTER
+    cursors = [_kept_cursor(raw, statement) for statement, _ in statements]
     try:
-        with CursorWrapper(_PreparedCursor(raw), own) as cursor:
-            cursor.execute(statement, values)
-            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        with _one_journey(own, len(statements)):
+            for cursor, (statement, values) in zip(cursors, statements, strict=True):
+                text, names = _numbered(statement)
+                CursorWrapper(cursor, own).execute(text, _values(names, values))
+        rows: list[list[tuple[Any, ...]]]
+        rows = [cursor.fetchall() if cursor.description else [] for cursor in cursors]
     finally:
         raw.prepare_threshold = None
     own.health_check_done = True
     return rows
 
 
-def insert_prepared(row: M) -> M:
-    """Insert a new object by all its fields and give it its key."""
-    statement, fields = _insertion(type(row))
+@contextmanager
+def _one_journey(own: Any, n_statements: int) -> Iterator[None]:
+    """Let statements wait for each other's answers only at the end of the block."""
+    raw = own.connection
+    begins = not raw.autocommit and raw.info.transaction_status == TransactionStatus.IDLE
+    if n_statements == 1 and not begins:
+        yield
+        return
+    with own.wrap_database_errors, raw.pipeline():
+        yield
+
+
+def insert_prepared(
+    row: Model,
+    *,
+    given: tuple[str, Sequence[Any]] = ("SELECT 1", ()),
+    along: Sequence[Statement] = (),
+) -> list[list[tuple[Any, ...]]]:
+    """Insert a new object by all its fields and give it its key.
+
+    Parameters
+    ----------
+    row
+        What to insert. Its key stays ``None`` where ``given`` gives no row.
+    given
+        A statement with places for its values by position; the object is inserted for its one row.
+    along
+        Statements that travel with this one and run after it.
+
+    Returns
+    -------
+    list
+        The rows of each statement in ``along``.
+    """
+    statement, fields = _insertion(type(row), given[0])
     values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
-    ((row.pk,),) = fetch_all_prepared(statement, values)
-    row._state.adding, row._state.db = False, connection.alias
-    return row
+    inserted, *found = fetch_together((statement, [*given[1], *values]), *along)
+    for (key,) in inserted:
+        row.pk, row._state.adding, row._state.db = key, False, connection.alias
+    return found
 
 
 @cache
-def _insertion(model: type[Model]) -> tuple[str, list[Any]]:
+def _insertion(model: type[Model], given: str) -> tuple[str, list[Any]]:
     options: Any = model._meta
     fields = [field for field in options.local_concrete_fields if not field.primary_key]
     columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
     table, places = connection.ops.quote_name(options.db_table), ", ".join(["%s"] * len(fields))
-    return f"INSERT INTO {table} ({columns}) VALUES ({places}) RETURNING id", fields
+    source = f"WITH given AS ({given}) INSERT INTO {table} ({columns}) SELECT {places} FROM given"
+    return f"{source} RETURNING id", fields
 
 
 class PreparedQuery(Generic[M]):
@@ -105,9 +193,16 @@ class PreparedQuery(Generic[M]):
 
     def rows(self, **values: Any) -> list[M]:
         """Run the query with these values and return its objects."""
-        places = self._places
-        bound = [values[name] if name else constant for name, constant in places]
-        return [self._object(row) for row in self._converted(fetch_all_prepared(self._sql, bound))]
+        return self.objects(fetch_all_prepared(*self.statement(**values)))
+
+    def statement(self, **values: Any) -> Statement:
+        """The SQL and what to send with it, for ``fetch_together``."""
+        bound = [values[name] if name else constant for name, constant in self._places]
+        return self._sql, bound
+
+    def objects(self, rows: list[tuple[Any, ...]]) -> list[M]:
+        """Make objects of the rows that the statement gave."""
+        return [self._object(row) for row in self._converted(rows)]
 
     def first(self, **values: Any) -> M | None:
         """Return the first object, or nothing."""

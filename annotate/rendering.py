@@ -6,6 +6,9 @@ raw HTML switched off, and the result passes an allow-list sanitiser.
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import nh3
@@ -139,6 +142,17 @@ def _cleaner() -> nh3.Cleaner:
 
 def _rendered(text: str) -> str:
     return _cleaner().clean(_parser().render(text))
+
+
+@cache
+def renderer_version() -> str:
+    """What HTML that is kept was made by: another program or library makes it void."""
+    digest = blake2b(digest_size=12)
+    for source in (__file__, mathematics.__file__):
+        digest.update(Path(source).read_bytes())
+    for library in ("markdown-it-py", "mdit-py-plugins", "latex2mathml", "pygments", "nh3"):
+        digest.update(f"{library} {version(library)} ".encode())
+    return digest.hexdigest()
 
 
 # A comparison goes to several people soon after each other.

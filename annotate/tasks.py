@@ -10,6 +10,7 @@ from annotate.services import (
     freeze_jobs,
     import_jobs,
     kept_answers,
+    rendered,
     webhook_delivery,
 )
 from annotate.services.alarms import quality_watch
@@ -94,3 +95,9 @@ def deliveries_tidy() -> int:
 def answers_tidy() -> int:
     """Forget answers to keys that have expired; beat calls it every hour."""
     return kept_answers.answers_tidy()
+
+
+@shared_task
+def comparisons_render() -> int:
+    """Render ahead what people at work will ask for; beat calls it every five seconds."""
+    return rendered.render_ahead()

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+# What a page sends that has had its progress with the label before.
+ASK = {"exclude": [], "progress": False}
 GIVEN_UP = (ConnectionError, asyncio.IncompleteReadError, OSError)
 
 
@@ -124,7 +126,7 @@ async def _label(
     await asyncio.sleep(rng.uniform(0, think_s))
     while time.monotonic() < until:
         try:
-            task = await post(site, who, "next/", {"exclude": []})
+            task = await post(site, who, "next/", ASK)
             log.next.append(task)
             if task.body.get("assignment") is None:
                 return

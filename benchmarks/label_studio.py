@@ -31,9 +31,16 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from benchmarks._clients import Site, Visitor, verdict  # noqa: E402
+from benchmarks._clients import ASK, Site, Visitor, verdict  # noqa: E402
 from benchmarks._filled_project import fill_project  # noqa: E402
-from benchmarks._server import free_port, gunicorn, own_database, sign_in, wait_for  # noqa: E402
+from benchmarks._server import (  # noqa: E402
+    free_port,
+    gunicorn,
+    own_database,
+    rendering_ahead,
+    sign_in,
+    wait_for,
+)
 
 SLUG = "side-by-side"
 TOKEN = "0123456789abcdef" * 2 + "01234567"
@@ -135,7 +142,7 @@ def own_caller(port: int, who: Visitor) -> Caller:
 
 def own_round(caller: Caller, site: Site, rng: random.Random) -> tuple[float, float]:
     """Ask Tandem for the next comparison and submit it; return both times in milliseconds."""
-    task, next_ms = caller.post(site.path("next/"), {"exclude": []})
+    task, next_ms = caller.post(site.path("next/"), ASK)
     lease = task["assignment"]["id"]
     _, submit_ms = caller.post(site.path(f"{lease}/submit/"), verdict(rng))
     return next_ms, submit_ms
@@ -150,7 +157,8 @@ def measure(program: Path, n_comparisons: int, n_rounds: int) -> dict[str, Any]:
             )
         (_, who), port = sign_in(url, project.user_ids), free_port()
         rival, rows_per_s = rival_project(client, n_comparisons)
-        with gunicorn(url, port=port, processes=2, threads=2):
+        web = gunicorn(url, port=port, processes=2, threads=2)
+        with web, rendering_ahead(url):
             rng, site, own = random.Random(0), Site(port, SLUG), own_caller(port, who)
             rival_caller = Caller(int(client.base_url.port or 80), dict(TOKEN_HEADER))
             rounds = [

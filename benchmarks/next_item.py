@@ -29,7 +29,13 @@ if __name__ == "__main__":
 
 from benchmarks._clients import Log, Site, Visitor, label_steadily  # noqa: E402
 from benchmarks._filled_project import fill_project  # noqa: E402
-from benchmarks._server import free_port, gunicorn, own_database, sign_in  # noqa: E402
+from benchmarks._server import (  # noqa: E402
+    free_port,
+    gunicorn,
+    own_database,
+    rendering_ahead,
+    sign_in,
+)
 
 SLUG = "next-item"
 HEAVY_COLUMNS = " next after thousands of own labels, p95 ms | queries |"
@@ -69,7 +75,8 @@ def measure(plan: Plan, n_comparisons: int) -> dict[str, Any]:
             )
         fill_s = time.monotonic() - begun
         visitors, port = sign_in(url, project.user_ids), free_port()
-        with gunicorn(url, port=port, processes=plan.n_server_processes, threads=plan.n_threads):
+        web = gunicorn(url, port=port, processes=plan.n_server_processes, threads=plan.n_threads)
+        with web, rendering_ahead(url):
             logs = asyncio.run(_phases(plan, Site(port, SLUG), visitors))
     return {"n_comparisons": n_comparisons, "fill_s": round(fill_s, 1), **_report(plan, *logs)}
 

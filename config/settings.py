@@ -330,6 +330,7 @@ def every(seconds: int, task: str) -> dict[str, Any]:
 CELERY_BEAT_SCHEDULE = {
     "leases-expire": every(60, "annotate.tasks.leases_expire"),
     "annotators-watch": every(60, "annotate.tasks.annotators_watch"),
+    "comparisons-render": every(5, "annotate.tasks.comparisons_render"),
     "figures-refresh": every(10, "annotate.tasks.figures_refresh"),
     "webhooks-tell": every(5, "annotate.tasks.webhooks_tell"),
     "deliveries-tidy": every(3600, "annotate.tasks.deliveries_tidy"),

@@ -24,8 +24,8 @@ from annotate.api.labelling_rows import (
 from annotate.api.quick import LabellingView, checked
 from annotate.errors import NoWork
 from annotate.models import Annotator, Assignment
-from annotate.rendering import markdown_to_html
 from annotate.selectors.labelling import (
+    Standing,
     annotator_progress,
     annotator_standing,
     given_verdict,
@@ -40,6 +40,7 @@ from annotate.services.assignments import (
 from annotate.services.flags import flag_raise
 from annotate.services.preferences import verdict_submit
 from annotate.services.quality_hooks import mixes_extras
+from annotate.services.rendered import shown_html
 from annotate.services.verdicts import VerdictInput
 
 _NEXT, _SUBMIT = NextInput(), SubmitInput()
@@ -59,7 +60,9 @@ class NextView(LabellingView):
         annotator = self.annotator(request, slug)
         body = checked(_NEXT, request.data)
         try:
-            assignment = assignment_lease_next(annotator=annotator, exclude=body["exclude"])
+            assignment = assignment_lease_next(
+                annotator=annotator, exclude=body["exclude"], with_progress=body["progress"]
+            )
         except NoWork as error:
             return Response(_task(None, annotator, reason=error.message))
         task = _task(assignment, annotator)
@@ -98,7 +101,7 @@ class SubmitView(LabellingView):
         answer = {
             "preference_id": done.preference.pk,
             "feedback": vars(done.feedback) if done.feedback else None,
-            "progress": vars(annotator_progress(annotator=assignment.annotator)),
+            "progress": vars(done.progress or annotator_progress(annotator=assignment.annotator)),
         }
         code = status.HTTP_201_CREATED if done.is_new else status.HTTP_200_OK
         return Response(answer, status=code)
@@ -156,11 +159,12 @@ class FlagView(LabellingView):
 def _task(
     assignment: Assignment | None, annotator: Annotator, *, reason: str = ""
 ) -> dict[str, Any]:
-    standing = annotator_standing(annotator=annotator)
+    brought: Standing | None = getattr(assignment, "standing", None)
+    standing = brought or annotator_standing(annotator=annotator)
     task = {
         "assignment": None,
         "comparison": None,
-        "progress": vars(standing.progress),
+        "progress": vars(standing.progress) if standing.progress else None,
         "reason": reason,
         "given": None,
         "protocol_version": standing.protocol_version,
@@ -179,16 +183,16 @@ def _task(
 
 
 def _shown(assignment: Assignment) -> dict[str, Any]:
-    comparison = assignment.comparison
+    comparison, html = assignment.comparison, shown_html(assignment=assignment)
     return {
         "draft_key": _draft_key(assignment),
         "criterion": comparison.criterion,
         "prompt": [
-            {"role": turn["role"], "html": markdown_to_html(turn["content"])}
-            for turn in comparison.prompt.turns
+            {"role": turn["role"], "html": shown}
+            for turn, shown in zip(comparison.prompt.turns, html.turns, strict=True)
         ],
         "responses": [
-            {"label": LABELS[place], "html": markdown_to_html(text), "text": text}
+            {"label": LABELS[place], "html": html.responses[place], "text": text}
             for place, text in enumerate(shown_texts(assignment=assignment))
         ],
     }

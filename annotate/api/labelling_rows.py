@@ -8,9 +8,13 @@ from annotate.models import Preference
 
 
 class NextInput(serializers.Serializer[Any]):
-    """Leases that the client already has."""
+    """Leases that the client already has, and whether it wants its progress told again."""
 
     exclude = serializers.ListField(child=serializers.UUIDField(), default=list, max_length=20)
+    progress = serializers.BooleanField(
+        default=True,
+        help_text="False saves the count for a client that knows it from its last submit.",
+    )
 
 
 class SpanInput(serializers.Serializer[Any]):
@@ -111,7 +115,9 @@ class TaskOutput(serializers.Serializer[Any]):
 
     assignment = AssignmentOutput(allow_null=True)
     comparison = ShownComparisonOutput(allow_null=True)
-    progress = ProgressOutput()
+    progress = ProgressOutput(
+        allow_null=True, help_text="Null only where the request did not ask for it."
+    )
     reason = serializers.CharField()
     given = serializers.DictField(allow_null=True)
     protocol_version = serializers.IntegerField()

@@ -7,6 +7,7 @@ from annotate.models.comparison import (
     Comparison,
     ComparisonResponse,
     Prompt,
+    RenderedComparison,
     Reservation,
     Response,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "QualityAlarm",
     "QualityPolicy",
     "QueuePlace",
+    "RenderedComparison",
     "Reservation",
     "Response",
     "Review",

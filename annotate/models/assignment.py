@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Now
 
 from annotate.models.annotator import Annotator
 from annotate.models.comparison import Comparison
@@ -92,6 +93,9 @@ class QueuePlace(models.Model):
     protocol_id = models.BigIntegerField()
     skills = ArrayField(models.CharField(max_length=60), default=list)
     walked_at = models.DateTimeField(help_text="When the queue was last walked from its head.")
+    asked_at = models.DateTimeField(
+        db_default=Now(), help_text="When the annotator last asked for a comparison."
+    )
 
     def __str__(self) -> str:
         return f"{self.annotator_id} at {self.rank:g}/{self.comparison_id}"

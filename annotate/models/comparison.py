@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from django.db import models
+from django.db.models.functions import Now
 
 from annotate.models.project import Project
 
@@ -172,6 +173,24 @@ class Reservation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.comparison_id} for {self.annotator_id}"
+
+
+class RenderedComparison(models.Model):
+    """The HTML of a comparison whose turn comes soon, so that nobody waits for it to be made.
+
+    Safe to lose at any time: the table survives no crash and what is missing is rendered when it is
+    asked for. ``renderer`` says by which program and libraries it was made.
+    """
+
+    comparison = models.OneToOneField(
+        Comparison, primary_key=True, on_delete=models.CASCADE, related_name="rendered"
+    )
+    renderer = models.CharField(max_length=24)
+    html = models.JSONField(help_text='{"turns": […], "responses": […]} in canonical order.')
+    made_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"HTML of {self.comparison_id}"
 
 
 class ComparisonResponse(models.Model):

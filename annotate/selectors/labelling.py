@@ -1,5 +1,6 @@
 """What an annotator sees of their own work."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
@@ -16,7 +17,7 @@ from annotate.models import (
     Protocol,
     QualityPolicy,
 )
-from annotate.prepared import fetch_prepared
+from annotate.prepared import Statement, fetch_prepared
 
 OPEN_COUNTED_TO = 100
 
@@ -40,9 +41,9 @@ class AnnotatorProgress:
 
 @dataclass(frozen=True)
 class Standing:
-    """An annotator's progress, and the protocol that they label under now."""
+    """An annotator's progress, where it was asked, and the protocol that they label under now."""
 
-    progress: AnnotatorProgress
+    progress: AnnotatorProgress | None
     protocol_version: int
     lease_seconds: int
 
@@ -93,15 +94,24 @@ WHERE a.id = %(annotator)s
 
 def annotator_standing(*, annotator: Annotator) -> Standing:
     """Count the annotator's own labels and what is left in the queue, and read their protocol."""
-    row = fetch_prepared(_PROGRESS_SQL, {"annotator": annotator.pk})
-    done, waiting, median, version, lease_seconds = row
-    progress = AnnotatorProgress(done, waiting, None if median is None else round(median))
-    return Standing(progress, version, lease_seconds)
+    row = fetch_prepared(*standing_statement(annotator=annotator))
+    return Standing(progress_read(row), *row[3:])
+
+
+def standing_statement(*, annotator: Annotator) -> Statement:
+    """What asks for a standing, to be sent along with other statements."""
+    return _PROGRESS_SQL, {"annotator": annotator.pk}
+
+
+def progress_read(row: Sequence[Any]) -> AnnotatorProgress:
+    """The progress that the statement's one row tells."""
+    done, waiting, median = row[:3]
+    return AnnotatorProgress(done, waiting, None if median is None else round(median))
 
 
 def annotator_progress(*, annotator: Annotator) -> AnnotatorProgress:
     """Count the annotator's own labels and what is left in the queue."""
-    return annotator_standing(annotator=annotator).progress
+    return progress_read(fetch_prepared(*standing_statement(annotator=annotator)))
 
 
 def work_is_with_others(*, annotator: Annotator) -> bool:

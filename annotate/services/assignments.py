@@ -1,20 +1,30 @@
 """Leases: handing comparisons to annotators so that overlap holds exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet
+from django.db.models import BigIntegerField, Func, OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, NullIf
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from annotate.errors import ConflictError, NoWork
-from annotate.models import Annotator, Assignment, ComparisonResponse, Project
+from annotate.models import (
+    Annotator,
+    Assignment,
+    ComparisonResponse,
+    Project,
+    RenderedComparison,
+)
 from annotate.prepared import PreparedQuery
+from annotate.rendering import renderer_version
+from annotate.selectors.labelling import Standing, progress_read, standing_statement
 from annotate.services.quality_hooks import special_lease
-from annotate.services.queue import Desk, desk_open, slot_take
+from annotate.services.queue import Desk, Taken, desk_open, slot_take, slot_take_at_once
 from annotate.services.slots import (
     annotator_leases_return,
     assignment_close,
@@ -42,7 +52,7 @@ MAX_LIVE_LEASES = 4
 
 
 def assignment_lease_next(
-    *, annotator: Annotator, exclude: Sequence[UUID] = ()
+    *, annotator: Annotator, exclude: Sequence[UUID] = (), with_progress: bool = False
 ) -> Assignment | None:
     """Give the annotator the next comparison, or one that they already hold.
 
@@ -52,11 +62,14 @@ def assignment_lease_next(
         Who asks.
     exclude
         Public ids of leases the caller already has on screen or prefetched.
+    with_progress
+        Whether to find the annotator's progress on the same journey.
 
     Returns
     -------
     Assignment or None
-        ``None`` when nothing in the queue is left for this annotator.
+        ``None`` when nothing in the queue is left for this annotator. A new lease may carry a
+        ``standing``, which whoever answers the annotator then need not ask.
 
     Raises
     ------
@@ -71,14 +84,25 @@ def assignment_lease_next(
     with transaction.atomic():
         desk = desk_open(annotator=annotator)
         if not desk.has_expired:
-            return _lease(annotator, desk, exclude)
-    # In a transaction of its own, because it locks other comparisons and the project's money.
-    assignments_expire(project_id=annotator.project_id)
+            lease = _beside_queue(annotator, desk, exclude)
+            if lease is None and not desk.has_reservations:
+                lease = _new_lease(annotator, desk, with_progress, slot_take_at_once)
+            if lease is not None:
+                return lease
+    if desk.has_expired:
+        # In a transaction of its own, because it locks other comparisons and the project's money.
+        assignments_expire(project_id=annotator.project_id)
     with transaction.atomic():
-        return _lease(annotator, desk_open(annotator=annotator), exclude)
+        # Extras have been drawn for once.
+        desk, mixes = desk_open(annotator=annotator), desk.has_expired
+        lease = _beside_queue(annotator, desk, exclude, mixes=mixes)
+        return lease or _new_lease(annotator, desk, with_progress, slot_take)
 
 
-def _lease(annotator: Annotator, desk: Desk, exclude: Sequence[UUID]) -> Assignment | None:
+def _beside_queue(
+    annotator: Annotator, desk: Desk, exclude: Sequence[UUID], *, mixes: bool = True
+) -> Assignment | None:
+    """What comes before the queue, or a refusal."""
     mine = next((public_id for public_id in desk.held if public_id not in exclude), None)
     if mine is not None:
         Assignment.objects.filter(public_id=mine).update(expires_at=desk.expires_at)
@@ -91,25 +115,54 @@ def _lease(annotator: Annotator, desk: Desk, exclude: Sequence[UUID]) -> Assignm
         raise NoWork(
             gettext("Your labelling is paused here. The owner of the project has been told.")
         )
-    special = special_lease(annotator=annotator, exclude=exclude)
+    special = special_lease(annotator=annotator, exclude=exclude) if mixes else None
     if special is not None:
         return special
     if desk.is_quota_reached:
         raise NoWork(
             gettext("You have given as many labels as this project wants from one person. Thanks!")
         )
-    pk = slot_take(desk=desk)
-    return None if pk is None else _assignment(annotator, pk)
+    return None
 
 
-def _with_texts(pk: int) -> QuerySet[Assignment]:
+def _new_lease(
+    annotator: Annotator, desk: Desk, with_progress: bool, take: Callable[..., Taken]
+) -> Assignment | None:
+    along = [_LEASED.statement()]
+    if with_progress:
+        along.append(standing_statement(annotator=annotator))
+    taken = take(desk=desk, along=along)
+    if taken.pk is None:
+        return None
+    rows, *standings = taken.found
+    progress = progress_read(standings[0][0]) if with_progress else None
+    (assignment,) = _LEASED.objects(rows)
+    assignment.annotator = annotator
+    standing = Standing(progress, desk.protocol_version, desk.lease_seconds)
+    assignment.standing = standing  # type: ignore[attr-defined]
+    return assignment
+
+
+def _with_texts(pk: int | Combinable) -> QuerySet[Assignment]:
     parts = ComparisonResponse.objects.filter(comparison=OuterRef("comparison"))
     texts = ArraySubquery(parts.order_by("position").values("response__text"))
+    ahead = RenderedComparison.objects.filter(
+        comparison=OuterRef("comparison"), renderer=renderer_version()
+    )
     rows = Assignment.objects.select_related("comparison__prompt").filter(pk=pk)
-    return rows.defer("comparison__metadata").annotate(canonical_texts=texts)
+    return rows.defer("comparison__metadata").annotate(
+        canonical_texts=texts, rendered_ahead=Subquery(ahead.values("html"))
+    )
+
+
+def _leased_pk() -> Combinable:
+    """The lease that the statement before it took."""
+    setting = Func(Value("tandem.leased"), function="current_setting", output_field=TextField())
+    return Cast(NullIf(setting, Value("")), BigIntegerField())
 
 
 _TASK = PreparedQuery(_with_texts, pk=-7_001)
+_LEASED = PreparedQuery(lambda: _with_texts(_leased_pk()))
 
 
 def _assignment(annotator: Annotator, pk: int) -> Assignment:

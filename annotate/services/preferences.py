@@ -12,8 +12,13 @@ from django.utils.translation import gettext
 
 from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Assignment, Preference, Protocol
-from annotate.prepared import PreparedQuery, fetch_all_prepared, fetch_prepared, insert_prepared
-from annotate.selectors.labelling import shown_texts
+from annotate.prepared import PreparedQuery, fetch_together, insert_prepared
+from annotate.selectors.labelling import (
+    AnnotatorProgress,
+    progress_read,
+    shown_texts,
+    standing_statement,
+)
 from annotate.services.quality_hooks import Feedback, preference_recorded
 from annotate.services.settling import comparison_settle
 from annotate.services.slots import (
@@ -42,9 +47,10 @@ SELECT s.state,
        AND NOT EXISTS (SELECT 1 FROM annotate_preference n WHERE n.supersedes_id = p.id) LIMIT 1)
 FROM annotate_assignment s WHERE s.id = %(assignment)s
 """
+# The lease becomes the label in one statement; without a live lease nothing is stored.
 _CLOSE_SQL = """
-UPDATE annotate_assignment SET state = 'submitted', closed_at = %(now)s
-WHERE id = %(assignment)s AND state = 'live' RETURNING id
+UPDATE annotate_assignment SET state = 'submitted', closed_at = %s
+WHERE id = %s AND state = 'live' RETURNING id
 """
 _NEWEST_PROTOCOL = PreparedQuery(
     lambda project: Protocol.objects.filter(project_id=project).order_by("-version")[:1],
@@ -59,6 +65,7 @@ class Submission:
     preference: Preference
     is_new: bool
     feedback: Feedback | None
+    progress: AnnotatorProgress | None = None
 
 
 def project_writers_lock(*, project_id: int, exclusive: bool = False) -> None:
@@ -121,23 +128,25 @@ def verdict_submit(
         If the comparison went to somebody else, or was labelled before and ``revise`` is false.
     """
     project_id = assignment.annotator.project_id
-    fetch_prepared(_LOCK_SQL, {"project": project_id, "comparison": assignment.comparison_id})
-    known = {"assignment": assignment.pk, "key": idempotency_key}
     # All but the state of an assignment stays as it is.
-    assignment.state, existing, standing = fetch_prepared(_KNOWN_SQL, known)
+    _, ((assignment.state, existing, standing),), protocols = fetch_together(
+        (_LOCK_SQL, {"project": project_id, "comparison": assignment.comparison_id}),
+        (_KNOWN_SQL, {"assignment": assignment.pk, "key": idempotency_key}),
+        _NEWEST_PROTOCOL.statement(project=project_id),
+    )
     if existing is not None:
         return Submission(Preference.objects.get(pk=existing), is_new=False, feedback=None)
-    (newest,) = _NEWEST_PROTOCOL.rows(project=project_id)
+    (newest,) = _NEWEST_PROTOCOL.objects(protocols)
     protocol = _protocol(assignment, newest, protocol_version)
     values = _checked(assignment, given, protocol)
     previous = _previous(standing, revise=revise)
-    preference = _stored(assignment, idempotency_key, protocol, previous, values)
+    preference, progress = _stored(assignment, idempotency_key, protocol, previous, values)
     if previous is not None and assignment.kind == Assignment.Kind.REPEAT:
         _correct_first(preference)
     if previous is None and assignment.kind == Assignment.Kind.WORK:
         comparison_settle(comparison_id=assignment.comparison_id, protocol=newest)
     feedback = preference_recorded(preference=preference, assignment=assignment)
-    return Submission(preference, is_new=True, feedback=feedback)
+    return Submission(preference, is_new=True, feedback=feedback, progress=progress)
 
 
 def _checked(assignment: Assignment, given: VerdictInput, protocol: Protocol) -> dict[str, Any]:
@@ -164,9 +173,7 @@ def _stored(
     protocol: Protocol,
     previous: Preference | None,
     values: dict[str, Any],
-) -> Preference:
-    if previous is None:
-        _close_with_label(assignment)
+) -> tuple[Preference, AnnotatorProgress | None]:
     row = Preference(
         comparison=assignment.comparison,
         annotator=assignment.annotator,
@@ -181,7 +188,21 @@ def _stored(
         supersedes=previous,
         **values,
     )
-    return insert_prepared(row)
+    progress = _closed_with_label(row) if previous is None else None
+    if progress is None:
+        if previous is None:
+            _take_again(assignment)
+        insert_prepared(row)
+    return row, progress
+
+
+def _closed_with_label(row: Preference) -> AnnotatorProgress | None:
+    """Turn a live lease into the label; ``None`` if it had run out, and then nothing is stored."""
+    close = (_CLOSE_SQL, [timezone.now(), row.assignment_id])
+    (standing,) = insert_prepared(
+        row, given=close, along=[standing_statement(annotator=row.annotator)]
+    )
+    return None if row.pk is None else progress_read(*standing)
 
 
 def _correct_first(preference: Preference) -> None:
@@ -223,11 +244,8 @@ def _protocol(assignment: Assignment, newest: Protocol, version: int | None) -> 
     return asked
 
 
-def _close_with_label(assignment: Assignment) -> None:
-    """Turn the lease into a label, taking slot and money again if the lease had run out."""
-    now = timezone.now()
-    if fetch_all_prepared(_CLOSE_SQL, {"assignment": assignment.pk, "now": now}):
-        return
+def _take_again(assignment: Assignment) -> None:
+    """Take slot and money again for a lease that had run out."""
     _end_later_leases(assignment)
     if assignment.kind == Assignment.Kind.WORK:
         _take_slot_again(assignment)
@@ -235,7 +253,7 @@ def _close_with_label(assignment: Assignment) -> None:
         project_id=assignment.annotator.project_id, amount_usd=assignment.price_usd
     )
     Assignment.objects.filter(pk=assignment.pk).update(
-        state=Assignment.State.SUBMITTED, closed_at=now
+        state=Assignment.State.SUBMITTED, closed_at=timezone.now()
     )
 
 

@@ -21,7 +21,7 @@ from psycopg.errors import LockNotAvailable
 
 from annotate.errors import BudgetExhausted, ConflictError
 from annotate.models import Annotator, Protocol
-from annotate.prepared import fetch_prepared
+from annotate.prepared import Statement, fetch_together, transaction_end
 
 MAX_RESPONSES = 26
 # So many newcomers are looked at one by one; more send the annotator back to the head.
@@ -33,9 +33,9 @@ MAX_WAIT_S = 3
 
 _LOCK_PLACE_SQL = """
 INSERT INTO annotate_queueplace AS q
-    (annotator_id, rank, comparison_id, seen_xid, protocol_id, skills, walked_at)
-VALUES (%(annotator)s, '-infinity', 0, 0, 0, '{}', 'epoch')
-ON CONFLICT (annotator_id) DO UPDATE SET seen_xid = q.seen_xid
+    (annotator_id, rank, comparison_id, seen_xid, protocol_id, skills, walked_at, asked_at)
+VALUES (%(annotator)s, '-infinity', 0, 0, 0, '{}', 'epoch', %(now)s)
+ON CONFLICT (annotator_id) DO UPDATE SET asked_at = excluded.asked_at
 RETURNING rank, comparison_id, seen_xid, protocol_id, skills, walked_at > %(fresh_after)s
     AND seen_xid <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
     set_config('synchronous_commit', 'off', true)
@@ -44,7 +44,7 @@ RETURNING rank, comparison_id, seen_xid, protocol_id, skills, walked_at > %(fres
 # Read after the lock, because an earlier snapshot would not show a lease made meanwhile.
 _DESK_SQL = """
 SELECT a.skills, a.is_active AND a.paused_at IS NULL, owner.human_price_usd, p.id, p.kind,
-    p.lease_seconds, p.skip_policy,
+    p.lease_seconds, p.skip_policy, p.version,
     ARRAY(SELECT s.public_id FROM annotate_assignment s
           WHERE s.annotator_id = a.id AND s.state = 'live' AND s.expires_at > %(now)s
           ORDER BY s.leased_at, s.id),
@@ -62,16 +62,15 @@ JOIN LATERAL (SELECT * FROM annotate_protocol WHERE project_id = a.project_id
 WHERE a.id = %(annotator)s
 """
 
+# Asked row by row: joined, a planner without statistics reads all that the annotator ever labelled.
 _ELIGIBLE = """
 c.n_responses <= %(max_responses)s
-AND NOT EXISTS (
-    SELECT 1 FROM annotate_assignment s
-    WHERE s.comparison_id = c.id AND s.annotator_id = %(annotator)s AND s.replicate = 0
-      AND s.state IN ('live', 'submitted', 'skipped'))
-AND NOT EXISTS (
-    SELECT 1 FROM annotate_preference p
-    WHERE p.comparison_id = c.id AND p.annotator_id = %(annotator)s AND p.replicate = 0
-      AND p.supersedes_id IS NULL)
+AND (SELECT true FROM annotate_assignment s
+     WHERE s.comparison_id = c.id AND s.annotator_id = %(annotator)s AND s.replicate = 0
+       AND s.state IN ('live', 'submitted', 'skipped') LIMIT 1) IS NULL
+AND (SELECT true FROM annotate_preference p
+     WHERE p.comparison_id = c.id AND p.annotator_id = %(annotator)s AND p.replicate = 0
+       AND p.supersedes_id IS NULL LIMIT 1) IS NULL
 """
 
 # Routing prices single comparisons, by reading time or by whom it asks; others cost the usual.
@@ -182,7 +181,9 @@ WITH {found}, paid AS (
     FROM taken {after}
     RETURNING id
 )
-SELECT (SELECT id FROM head), (SELECT id FROM candidate), (SELECT id FROM leased)
+SELECT (SELECT id FROM head), (SELECT id FROM candidate), leased.id,
+    set_config('tandem.leased', COALESCE(leased.id::text, ''), true)
+FROM (VALUES (1)) AS always(one) LEFT JOIN leased ON true
 """
 
 _QUEUE_SQL = _TAKE.format(found=_QUEUE, after="")
@@ -207,6 +208,7 @@ class Desk:
     kind: str
     lease_seconds: int
     skip_policy: str
+    protocol_version: int
     held: tuple[UUID, ...]
     has_reservations: bool
     has_expired: bool
@@ -237,27 +239,42 @@ def desk_open(*, annotator: Annotator) -> Desk:
     key: dict[str, Any] = {
         "annotator": annotator.pk, "now": now, "fresh_after": now - WALK_AGAIN
     }  # fmt: skip
-    place = fetch_prepared(_LOCK_PLACE_SQL, key)
+    (place,), (row,) = fetch_together((_LOCK_PLACE_SQL, key), (_DESK_SQL, key))
     rank, comparison_id, seen_xid, protocol_id, known_skills, is_fresh, _ = place
-    row = fetch_prepared(_DESK_SQL, key)
     skills = tuple(dict.fromkeys(["", *row[0]]))
     desk = Desk(
         annotator.pk, annotator.project_id, rank, comparison_id, seen_xid, skills,
         is_active=row[1], price_usd=row[2], protocol_id=row[3], kind=row[4], lease_seconds=row[5],
-        skip_policy=row[6], held=tuple(row[7]), has_reservations=row[8],
-        has_expired=row[9], is_quota_reached=row[10], now=now,
+        skip_policy=row[6], protocol_version=row[7], held=tuple(row[8]), has_reservations=row[9],
+        has_expired=row[10], is_quota_reached=row[11], now=now,
     )  # fmt: skip
     if is_fresh and protocol_id == desk.protocol_id and tuple(known_skills) == skills:
         return desk
     return replace(desk, rank=-inf, comparison_id=0, seen_xid=NEVER_XID)
 
 
-def slot_take(*, desk: Desk) -> int | None:
-    """Take the annotator's next slot and lease it; return the assignment's id.
+@dataclass(frozen=True)
+class Taken:
+    """The new lease, or none, and what the statements that went along with it found."""
+
+    pk: int | None
+    found: list[list[tuple[Any, ...]]]
+
+
+def slot_take(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
+    """Take the annotator's next slot and lease it.
 
     What the owner gave them by hand comes first, then the queue, then, where the owner says so,
     what they skipped themselves. Rows locked by others are passed over; only when every row left is
     locked does the call wait.
+
+    Parameters
+    ----------
+    desk
+        What ``desk_open`` read under the lock.
+    along
+        Statements that travel with the one that takes the slot and run after it. They read the id
+        of the lease from the setting ``tandem.leased``, which is empty where none was taken.
 
     Raises
     ------
@@ -267,39 +284,50 @@ def slot_take(*, desk: Desk) -> int | None:
         If the rows that are left stay locked for seconds.
     """
     if desk.has_reservations:
-        _, pk = _take(_RESERVED_SQL, desk, _PASS_BY)
-        if pk is not None:
-            return pk
-    is_contended, pk = _take(_QUEUE_SQL, desk, _PASS_BY)
-    if pk is None and is_contended:
-        pk = _take_waiting(desk)
-    if pk is None and desk.skip_policy == Protocol.SkipPolicy.ME:
-        _, pk = _take(_SKIPPED_SQL, desk, _PASS_BY)
-    return pk
+        _, taken = _take(_RESERVED_SQL, desk, _PASS_BY, along)
+        if taken.pk is not None:
+            return taken
+    is_contended, taken = _take(_QUEUE_SQL, desk, _PASS_BY, along)
+    if taken.pk is None and is_contended:
+        taken = _take_waiting(desk, along)
+    if taken.pk is None and desk.skip_policy == Protocol.SkipPolicy.ME:
+        _, taken = _take(_SKIPPED_SQL, desk, _PASS_BY, along)
+    return taken
 
 
-def _take_waiting(desk: Desk) -> int | None:
+def slot_take_at_once(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
+    """Take the next slot of the queue as ``slot_take`` does and end the transaction with it.
+
+    It saves the journey of a commit, and does only what nearly every request needs. Where it takes
+    nothing, nothing is said about what ``slot_take`` would find under a new lock.
+    """
+    _, taken = _take(_QUEUE_SQL, desk, _PASS_BY, [*along, *transaction_end()])
+    return taken
+
+
+def _take_waiting(desk: Desk, along: Sequence[Statement]) -> Taken:
     """Wait for locked rows, which may have slots left when their writers are done."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{MAX_WAIT_S}s'")
-            _, pk = _take(_QUEUE_SQL, desk, _WAIT)
+            _, taken = _take(_QUEUE_SQL, desk, _WAIT, along)
             cursor.execute("SET LOCAL lock_timeout = 0")
-            return pk
+            return taken
     except OperationalError as error:
         if not isinstance(error.__cause__, LockNotAvailable):
             raise
         raise ConflictError("The queue is being changed. Ask again in a moment.") from error
 
 
-def _take(sql: str, desk: Desk, wait: str) -> tuple[bool, int | None]:
+def _take(sql: str, desk: Desk, wait: str, along: Sequence[Statement]) -> tuple[bool, Taken]:
     """Run one taking statement; say whether anything was there, and what was leased."""
-    head, candidate, leased = fetch_prepared(sql.replace("{wait}", wait), _parameters(desk))
+    take = (sql.replace("{wait}", wait), _parameters(desk))
+    ((head, candidate, leased, _),), *found = fetch_together(take, *along)
     if candidate is not None and leased is None:
         raise BudgetExhausted(
             "The budget of this project is used up. Its owner can raise it in the settings."
         )
-    return head is not None, leased
+    return head is not None, Taken(leased, found)
 
 
 def _parameters(desk: Desk) -> dict[str, Any]:

@@ -179,14 +179,18 @@ class Workspace {
     this.ahead = null;
     const soon = setTimeout(() => this.screen.mode("loading"), 120);
     try {
-      const item = (await ahead) ?? (await this.leases.next());
+      const item = (await ahead) ?? (await this.ask());
       const id = item.assignment?.id;
       if (item.protocol_version > this.config.protocol.version) return this.reload();
       const alive = !id || !this.leases.isExpired(id) || (await this.leases.renew(id));
-      return alive ? item : await this.leases.next();
+      return alive ? item : await this.ask();
     } finally {
       clearTimeout(soon);
     }
+  }
+
+  ask() {
+    return this.leases.next({ progress: !this.progress });
   }
 
   // The owner asks otherwise now. Nothing may be shown on the way out: the promise stays open.
@@ -196,7 +200,7 @@ class Workspace {
   }
 
   fetchAhead() {
-    const current = this.leases.next();
+    const current = this.ask();
     this.ahead = current.then((item) => (item.assignment ? item : null)).catch(() => null); // asked again when needed
   }
 

@@ -3,11 +3,17 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 from django.utils import timezone
 
 from annotate.models import Annotator, Assignment, Comparison, Preference, Project
-from annotate.prepared import PreparedQuery, fetch_all_prepared, fetch_prepared, insert_prepared
+from annotate.prepared import (
+    PreparedQuery,
+    fetch_all_prepared,
+    fetch_prepared,
+    fetch_together,
+    insert_prepared,
+)
 from tests.factories import make_annotator, make_comparison, make_project
 
 COMPARISONS = PreparedQuery(
@@ -122,3 +128,40 @@ def test_annotations_come_with_a_prepared_query(project: Project) -> None:
     lease = assignment_lease_next(annotator=annotator)
     assert isinstance(lease, Assignment)
     assert lease.canonical_texts == ["one", "two"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.django_db
+def test_statements_of_one_journey_see_what_those_before_them_did(project: Project) -> None:
+    change = ("UPDATE annotate_project SET name = %(name)s WHERE id = %(pk)s RETURNING 1",)
+    read = ("SELECT name, %(pk)s::int FROM annotate_project WHERE id = %(pk)s",)
+    values = {"name": "Renamed", "pk": project.pk}
+    assert fetch_together((*change, values), (*read, values)) == [[(1,)], [("Renamed", project.pk)]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_a_journey_begins_ends_with_its_block() -> None:
+    before = fetch_prepared("SELECT count(*) FROM auth_group", {})
+    add = ("INSERT INTO auth_group (name) VALUES (%s) RETURNING 1", ["seen by nobody"])
+    with transaction.atomic():
+        fetch_together(add, ("SELECT 2", ()))
+        transaction.set_rollback(True)
+    assert fetch_prepared("SELECT count(*) FROM auth_group", {}) == before
+
+
+@pytest.mark.django_db
+def test_what_follows_a_failing_statement_is_not_done(project: Project) -> None:
+    change = ("UPDATE annotate_project SET name = 'Renamed' RETURNING 1", ())
+    with pytest.raises(DataError, match="division"), transaction.atomic():
+        fetch_together(("SELECT 1 / %(zero)s::int", {"zero": 0}), change)
+    project.refresh_from_db()
+    assert project.name != "Renamed"
+
+
+@pytest.mark.django_db
+def test_an_object_is_inserted_only_for_what_is_given(project: Project) -> None:
+    refused, stored = Project(name="A", slug="refused"), Project(name="B", slug="stored")
+    insert_prepared(refused, given=("SELECT 1 WHERE %s = 2", [1]))
+    (after,) = insert_prepared(stored, along=[("SELECT max(id) FROM annotate_project", ())])
+    assert refused.pk is None
+    assert after == [(stored.pk,)]
+    assert not Project.objects.filter(slug="refused").exists()

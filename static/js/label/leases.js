@@ -13,9 +13,10 @@ export class Leases {
     addEventListener("pagehide", () => this.returnAll());
   }
 
-  async next() {
+  // Progress comes with every label that is sent, so only a page that has just opened asks for it.
+  async next({ progress }) {
     const exclude = [...this.held.keys(), ...this.away];
-    const item = await send(this.urls.next, { body: { exclude } });
+    const item = await send(this.urls.next, { body: { exclude, progress } });
     if (item.assignment) this.hold(item.assignment);
     return item;
   }
