@@ -180,11 +180,12 @@ def _select_staged(
     """Leave lengths out while the weights are hardly known, trust them then, end at random.
 
     Long differences lie along few leading directions: chosen from the start, they leave the others
-    unknown. Once every weight has a label or two, they tell most.
+    unknown. Once there are two labels per weight they tell most, unless prompts are fewer than
+    weights: then they are differences of the same few responses again and again.
     """
     acquired = int(inputs.counts.sum())
     n_weights = np.asarray(inputs.difference_features).shape[1]
-    if acquired < _LABELS_PER_WEIGHT * n_weights:
+    if acquired < _LABELS_PER_WEIGHT * n_weights or inputs.n_prompts < n_weights:
         return _select_early(inputs, batch_size, rng)
     if acquired >= _EARLY_SHARE * (acquired + inputs.n_candidates):
         return RANDOM.select(inputs, batch_size, rng)
@@ -217,7 +218,8 @@ EPIG_STAGED: Final = Strategy(
     "epig_staged-v1",
     "EPIG in stages",
     "EPIG by direction until there are two labels per weight of the last layer, then EPIG with "
-    "lengths, and at random once two fifths of the pool are labelled.",
+    "lengths if prompts are not fewer than weights; at random once two fifths of the pool are "
+    "labelled.",
     ("difference_features",),
     _select_staged,
 )

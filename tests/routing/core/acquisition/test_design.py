@@ -219,6 +219,20 @@ def test_a_small_pool_of_many_weights_goes_from_directions_to_random() -> None:
     assert _picks("epig_staged-v1", 14, n_weights=20) == _picks("random-v1", 14, n_weights=20)
 
 
+def test_where_prompts_are_fewer_than_weights_lengths_are_never_trusted() -> None:
+    inputs = AcquisitionInputs(
+        60,
+        np.arange(60) % 2,
+        difference_features=rng(3).standard_normal((60, 3)),
+        acquired_count=np.array([5, 4]),
+    )
+    picks = [
+        STRATEGIES[name].select(inputs, 5, rng(1)).indices.tolist()
+        for name in ("epig_staged-v1", "epig_direction-v1", "epig_linear-v1")
+    ]
+    assert picks[0] == picks[1] != picks[2]
+
+
 def _picks(strategy: str, n_acquired: int, n_weights: int = 3) -> list[int]:
     """Five of twenty candidates, beside prompts that are acquired."""
     inputs = AcquisitionInputs(
