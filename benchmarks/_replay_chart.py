@@ -7,8 +7,9 @@ PANEL_WIDTH, HEIGHT = 300, 300
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 56, 40
 SERIES = {
     "random-v1": ("Random", "#6b7280", "2 3"),
-    "epig_direction-v1": ("EPIG by direction", "#0d8a92", ""),
-    "epig_linear-v1": ("EPIG, last layer", "#0d8a92", "7 4"),
+    "epig_staged-v1": ("EPIG in stages", "#0d8a92", ""),
+    "epig_direction-v1": ("by direction", "#0d8a92", "2 3"),
+    "epig_linear-v1": ("last layer", "#0d8a92", "7 4"),
     "bald-v1": ("BALD", "#c2410c", ""),
     "bal_pm-v1": ("BAL-PM", "#2563eb", ""),
 }
@@ -16,7 +17,7 @@ STYLE = "text{font:12px system-ui,sans-serif;fill:#6b7280}.grid{stroke:#9ca3af;s
 
 
 def replay_chart(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Draw held-out log loss over labels for random and four strategies."""
+    """Draw held-out log loss over labels for random and five strategies."""
     width = PANEL_WIDTH * len(results)
     root = f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" role="img"'
     panels = [
@@ -31,7 +32,7 @@ def replay_chart(results: Mapping[str, Mapping[str, Any]]) -> str:
 def _key() -> list[str]:
     parts = []
     for place, (caption, colour, dashes) in enumerate(SERIES.values()):
-        x = LEFT + 165 * place
+        x = LEFT + 140 * place
         parts.append(
             f'<line x1="{x}" x2="{x + 22}" y1="14" y2="14" stroke="{colour}" stroke-width="2" '
             f'stroke-dasharray="{dashes}"/><text x="{x + 28}" y="18">{caption}</text>'

@@ -7,7 +7,7 @@ run gives the same numbers as the second.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -66,38 +66,70 @@ def cached_rows(
     ndarray of float32, shape (n, d)
         Rounded to float16.
     """
-    known = _stored(folder)
-    missing = list({key: index for index, key in enumerate(keys) if key not in known}.values())
+    rows = _Rows(keys)
+    for shard_keys, values in _shards(folder):
+        rows.put(shard_keys, values)
+    missing = rows.missing()
     if missing and progress is not None:
         progress(0.0, f"{len(missing):,} {label} to encode")
     for start in range(0, len(missing), chunk):
-        rows = missing[start : start + chunk]
-        known.update(_store(folder, [keys[index] for index in rows], compute(rows)))
+        some = missing[start : start + chunk]
+        rows.put(*_store(folder, [keys[index] for index in some], compute(some)))
         if progress is not None:
-            done = start + len(rows)
+            done = start + len(some)
             progress(done / len(missing), f"{done:,} of {len(missing):,} {label} encoded")
-    if not keys:
-        return np.empty((0, 0), dtype=np.float32)
-    return np.stack([known[key] for key in keys]).astype(np.float32)
+    return rows.every()
 
 
 def n_missing(*, folder: str, keys: Sequence[bytes]) -> int:
     """Return how many different keys no shard of a folder has yet."""
-    return len(set(keys) - _stored(folder).keys())
+    stored = (key for shard_keys, _ in _shards(folder) for key in shard_keys)
+    return len(set(keys).difference(stored))
 
 
-def _store(folder: str, keys: list[bytes], rows: Float32Array) -> dict[bytes, np.ndarray]:
+class _Rows:
+    """One row per different key, each put in its place as it is read: nothing is held twice."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._place: dict[bytes, int] = {}
+        places = (self._place.setdefault(key, len(self._place)) for key in keys)
+        self._of_key = np.fromiter(places, dtype=np.int64, count=len(keys))
+        self._filled = np.zeros(len(self._place), dtype=np.bool_)
+        self._values: Float32Array = np.empty((0, 0), dtype=np.float32)
+
+    def put(self, keys: Iterable[bytes], values: np.ndarray) -> None:
+        """Keep those rows that are asked for."""
+        places = np.array([self._place.get(key, -1) for key in keys], dtype=np.int64)
+        asked = places >= 0
+        if not asked.any():
+            return
+        if not self._values.size:
+            self._values = np.empty((len(self._place), values.shape[1]), dtype=np.float32)
+        self._values[places[asked]] = values[asked]
+        self._filled[places[asked]] = True
+
+    def missing(self) -> list[int]:
+        """Positions of the keys, each once, that have no row yet."""
+        first = np.unique(self._of_key, return_index=True)[1]
+        return [int(index) for index in first[~self._filled]]
+
+    def every(self) -> Float32Array:
+        """One row per key; a copy only where a key stands more than once."""
+        if len(self._place) == len(self._of_key):
+            return self._values
+        return self._values[self._of_key]
+
+
+def _store(folder: str, keys: list[bytes], rows: Float32Array) -> tuple[list[bytes], np.ndarray]:
     values = np.clip(rows, -LARGEST_HALF, LARGEST_HALF).astype(np.float16)
     joined = b"".join(keys)
     digests = np.frombuffer(joined, dtype=np.uint8).reshape(len(keys), DIGEST_BYTES)
     name = f"{folder}/{sha256(joined).hexdigest()[:24]}.shard"
     storage_write(name, save({"keys": digests.copy(), "values": values}))
-    return dict(zip(keys, values, strict=True))
+    return keys, values
 
 
-def _stored(folder: str) -> dict[bytes, np.ndarray]:
-    known: dict[bytes, np.ndarray] = {}
+def _shards(folder: str) -> Iterator[tuple[list[bytes], np.ndarray]]:
     for name in storage_names(folder, ".shard"):
         shard = load(storage_read(name))
-        known.update(zip(map(bytes, shard["keys"]), shard["values"], strict=True))
-    return known
+        yield [bytes(key) for key in shard["keys"]], shard["values"]

@@ -14,6 +14,7 @@ from modeling.core.readable_features import FEATURE_NAMES, interpretable_feature
 from modeling.core.types import Arrays, Float32Array, Meta
 from modeling.embeddings import Report, cached_rows, text_key
 from modeling.encoder_names import MINILM, TFIDF, encoder_require, transformers_name
+from modeling.row_blocks import row_blocks
 from modeling.storage import storage_names, storage_read, storage_remove_folder, storage_write
 from modeling.text_encoders import (
     MiniLmTextEncoder,
@@ -68,8 +69,11 @@ class FeaturePipeline:
 
     def scaled(self, encoded: Float32Array, counted: Float32Array) -> Float32Array:
         """Scale and join the two blocks."""
-        blocks = [self.encoded_scaler.transform(encoded), self.counted_scaler.transform(counted)]
-        return np.ascontiguousarray(np.hstack(blocks), dtype=np.float32)
+        joined = np.empty((len(encoded), encoded.shape[1] + counted.shape[1]), dtype=np.float32)
+        for part in row_blocks(len(encoded)):
+            joined[part, : encoded.shape[1]] = self.encoded_scaler.transform(encoded[part])
+            joined[part, encoded.shape[1] :] = self.counted_scaler.transform(counted[part])
+        return joined
 
     def to_arrays(self) -> tuple[Arrays, Meta]:
         """Return what an artifact has to keep."""

@@ -23,6 +23,7 @@ from modeling.feature_pipeline import (
     text_encoder_for,
 )
 from modeling.judge_soft_labels import SoftLabels, soft_labels
+from modeling.row_blocks import row_blocks
 from modeling.text_encoders import TextEncoder
 
 
@@ -210,14 +211,28 @@ def prompt_embeddings(*, project: Project, encoder: str = TFIDF) -> tuple[IntArr
     embeddings : ndarray of float32, shape (P, p)
         One row per prompt.
     """
-    _, _, prompts, responses = _texts(project)
     folder = embeddings_folder(project.pk)
-    chosen = _encoder(encoder, prompts, responses, folder)
+    chosen = _prompt_encoder(project, encoder, folder)
     texts = _prompt_texts(project)
     rows = encoded_rows(chosen, list(texts.values()), folder=folder)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    return np.array(list(texts), dtype=np.int64), unit
+    _bring_to_unit_length(rows)
+    return np.array(list(texts), dtype=np.int64), rows
+
+
+def _prompt_encoder(project: Project, name: str, folder: str) -> TextEncoder:
+    if name != TFIDF:
+        # It is not fitted, so the texts of all responses need not be read.
+        return text_encoder_for(name, (), folder=folder)
+    _, _, prompts, responses = _texts(project)
+    return _encoder(name, prompts, responses, folder)
+
+
+def _bring_to_unit_length(rows: Float32Array) -> None:
+    """Divide rows by their lengths in place: of a million prompts there must be one copy."""
+    for block in row_blocks(len(rows)):
+        part = rows[block]
+        lengths = np.linalg.norm(part, axis=1, keepdims=True)
+        np.divide(part, lengths, out=part, where=lengths > 0)
 
 
 def label_table(

@@ -41,10 +41,11 @@ NEEDS_STUDY = NEEDS_PPM | {
 RANDOM_STRATEGY = "random-v1"
 BAL_PM_STRATEGY = "bal_pm-v1"
 # What led most surely on recorded labels (docs/acquisition.md).
-DEFAULT_STRATEGY = "epig_direction-v1"
+DEFAULT_STRATEGY = "epig_staged-v1"
 STRATEGIES: dict[str, str] = {
     BAL_PM_STRATEGY: "BAL-PM: what members disagree about, spread over prompts",
     RANDOM_STRATEGY: "Random",
+    "epig_staged-v1": "EPIG in stages: by direction, then with lengths, at random in the end",
     "epig_direction-v1": "EPIG by direction: what lowers the loss elsewhere, blind to outliers",
     "epig_early-v1": "EPIG by direction, at random once 40 % of the pool is labelled",
     "epig_linear-v1": "EPIG, last layer: what lowers the loss elsewhere",

@@ -297,7 +297,7 @@ class AcquisitionPlan(models.Model):
     project = models.OneToOneField(
         Project, on_delete=models.CASCADE, related_name="acquisition_plan"
     )
-    strategy = models.CharField(max_length=40, default="epig_direction-v1")
+    strategy = models.CharField(max_length=40, default="epig_staged-v1")
     posterior = models.CharField(max_length=20, default="laplace")
     pair_rule = models.CharField(max_length=30, blank=True, default="")
     batch_size = models.PositiveIntegerField(default=50, validators=[MinValueValidator(1)])

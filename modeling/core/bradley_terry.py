@@ -12,6 +12,7 @@ from modeling.core.ensemble import RewardEnsemble, bootstrap_weights
 from modeling.core.heads import HeadsFit, fit_heads
 from modeling.core.laplace import laplace_posteriors, prior_grid
 from modeling.core.metrics import group_split, log_loss
+from modeling.core.stored import Stored
 from modeling.core.types import (
     Arrays,
     BoolArray,
@@ -23,7 +24,6 @@ from modeling.core.types import (
     PairwiseData,
     Progress,
     as_matrix,
-    require_keys,
 )
 
 PriorRule = Literal["cv", "evidence"]
@@ -32,7 +32,7 @@ USUAL_ITERATIONS = 15
 """Iterations after which a stage is reported as nearly done; few fits need more."""
 
 
-class BradleyTerryEnsemble(RewardEnsemble):
+class BradleyTerryEnsemble(RewardEnsemble, Stored):
     """K linear reward heads fitted to resampled prompts, all in one program.
 
     Parameters
@@ -218,32 +218,22 @@ class BradleyTerryEnsemble(RewardEnsemble):
         }
         return {"weights": self.weights_}, meta
 
+    stored_as = "ensemble"
+    stored_arrays = ("weights",)
+    stored_meta = (
+        "n_heads",
+        "prior_precision",
+        "bootstrap",
+        "n_folds",
+        "fitted_prior_precision",
+        "temperature",
+        "held_out_log_loss",
+        "converged",
+    )
+
     @classmethod
-    def from_arrays(cls, arrays: Arrays, meta: Meta) -> Self:
-        """Put a fitted ensemble together again.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            First part of `to_arrays`.
-        meta : dict
-            Second part of `to_arrays`.
-
-        Returns
-        -------
-        BradleyTerryEnsemble
-            The same ensemble, on the CPU.
-
-        Raises
-        ------
-        InvalidInputError
-            If a part is missing.
-        """
-        require_keys("ensemble arrays", arrays, ("weights",))
-        options = ("n_heads", "prior_precision", "bootstrap", "n_folds")
-        fitted = ("fitted_prior_precision", "temperature", "held_out_log_loss", "converged")
-        require_keys("ensemble meta", meta, options + fitted)
-        n_heads, prior_precision, bootstrap, n_folds = (meta[name] for name in options)
+    def _restored(cls, arrays: Arrays, meta: Meta) -> Self:
+        n_heads, prior_precision, bootstrap, n_folds = (meta[name] for name in cls.stored_meta[:4])
         ensemble = cls(n_heads, prior_precision, bootstrap, n_folds=n_folds)
         ensemble.weights_ = as_matrix("weights", arrays["weights"])
         ensemble.prior_precision_ = float(meta["fitted_prior_precision"])

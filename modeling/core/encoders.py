@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from modeling.core.stored import Stored
 from modeling.core.types import (
     Arrays,
     Float32Array,
@@ -15,7 +16,6 @@ from modeling.core.types import (
     InvalidInputError,
     Meta,
     as_matrix,
-    require_keys,
     require_length,
 )
 
@@ -32,7 +32,7 @@ MAX_CHARACTERS = 4_000
 """Longer texts are cut for the n-gram counts, which cost the most and say little at that length."""
 
 
-class TfidfSvdEncoder:
+class TfidfSvdEncoder(Stored):
     """Word and character TF-IDF, projected on its leading directions.
 
     Parameters
@@ -142,34 +142,16 @@ class TfidfSvdEncoder:
         }
         return arrays, meta
 
+    stored_as = "encoder"
+    stored_arrays = ("components", "word_idf", "character_idf")
+    stored_meta = ("n_components", "max_features", "seed", "words", "characters")
+
     @classmethod
-    def from_arrays(cls, arrays: Arrays, meta: Meta) -> Self:
-        """Put a fitted encoder together again.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            First part of `to_arrays`.
-        meta : dict
-            Second part of `to_arrays`.
-
-        Returns
-        -------
-        TfidfSvdEncoder
-            Encodes every text to the same numbers as the one taken apart.
-
-        Raises
-        ------
-        InvalidInputError
-            If a part is missing.
-        """
-        require_keys("encoder arrays", arrays, ("components", "word_idf", "character_idf"))
-        options = ("n_components", "max_features", "seed")
-        require_keys("encoder meta", meta, (*options, "words", "characters"))
-        encoder = cls(*(int(meta[name]) for name in options))
+    def _restored(cls, arrays: Arrays, meta: Meta) -> Self:
+        encoder = cls(*(int(meta[name]) for name in cls.stored_meta[:3]))
         encoder.components_ = as_matrix("components", arrays["components"])
-        encoder._words = _restored("word", meta["words"], arrays["word_idf"])
-        encoder._characters = _restored("char_wb", meta["characters"], arrays["character_idf"])
+        encoder._words = _vectorizer_of("word", meta["words"], arrays["word_idf"])
+        encoder._characters = _vectorizer_of("char_wb", meta["characters"], arrays["character_idf"])
         return encoder
 
 
@@ -212,7 +194,7 @@ def _vectorizer(analyzer: str, **options: Any) -> Any:
     )
 
 
-def _restored(analyzer: str, terms: Sequence[str], idf: NDArray[Any]) -> Any:
+def _vectorizer_of(analyzer: str, terms: Sequence[str], idf: NDArray[Any]) -> Any:
     vectorizer = _vectorizer(analyzer, vocabulary=list(terms))
     vectorizer.idf_ = _checked_idf(idf, len(terms))
     return vectorizer

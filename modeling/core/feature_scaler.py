@@ -6,17 +6,17 @@ from typing import Any, Self
 
 import numpy as np
 
+from modeling.core.stored import Stored
 from modeling.core.types import (
     Arrays,
     Float32Array,
     InvalidInputError,
     Meta,
     as_matrix,
-    require_keys,
 )
 
 
-class FeatureScaler:
+class FeatureScaler(Stored):
     """Centre every column and give it unit standard deviation; constant columns become 0.
 
     Attributes
@@ -83,8 +83,12 @@ class FeatureScaler:
         scaled: Float32Array = (matrix - self.mean_) * self.scale_
         return scaled
 
+    stored_as = "scaler"
+    stored_arrays = ("mean", "scale")
+    stored_meta = ("kind",)
+
     def to_arrays(self) -> tuple[Arrays, Meta]:
-        """Take the fitted state apart.
+        """Take mean and scale apart.
 
         Returns
         -------
@@ -96,28 +100,7 @@ class FeatureScaler:
         return {"mean": self.mean_, "scale": self.scale_}, {"kind": "feature_scaler-v1"}
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, meta: Meta) -> Self:
-        """Put a fitted scaler together again.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            First part of `to_arrays`.
-        meta : dict
-            Second part of `to_arrays`.
-
-        Returns
-        -------
-        FeatureScaler
-            The same scaler.
-
-        Raises
-        ------
-        InvalidInputError
-            If a part is missing.
-        """
-        require_keys("scaler meta", meta, ("kind",))
-        require_keys("scaler arrays", arrays, ("mean", "scale"))
+    def _restored(cls, arrays: Arrays, meta: Meta) -> Self:
         scaler = cls()
         scaler.mean_ = np.asarray(arrays["mean"], dtype=np.float32)
         scaler.scale_ = np.asarray(arrays["scale"], dtype=np.float32)

@@ -10,17 +10,14 @@ import numpy as np
 from modeling.core.calibration import fit_temperature
 from modeling.core.ensemble import RewardEnsemble, bootstrap_weights
 from modeling.core.types import (
-    Arrays,
     BoolArray,
     Float32Array,
     FloatArray,
     IntArray,
     InvalidInputError,
-    Meta,
     PairwiseData,
     Progress,
     as_matrix,
-    require_keys,
 )
 
 if TYPE_CHECKING:
@@ -207,66 +204,6 @@ class MlpEnsemble(RewardEnsemble):
                 f"features has {matrix.shape[1]} columns; the heads know {n_features}."
             )
         return predict(self.layers_, matrix)
-
-    def to_arrays(self) -> tuple[Arrays, Meta]:
-        """Take the fitted state apart.
-
-        Returns
-        -------
-        arrays : dict of str to ndarray
-            Weights and biases of every layer.
-        meta : dict
-            Options and fitted numbers, ready for JSON.
-        """
-        arrays: Arrays = {"held_out_log_loss": self.held_out_log_loss_}
-        arrays["best_epoch"] = self.best_epoch_
-        for depth, (weight, bias) in enumerate(self.layers_):
-            arrays[f"weight_{depth}"], arrays[f"bias_{depth}"] = weight, bias
-        meta = {
-            "kind": "mlp-v1",
-            "n_heads": self.n_heads,
-            "bootstrap": self.bootstrap,
-            "n_layers": len(self.layers_),
-            "temperature": self.temperature_,
-        }
-        return arrays, meta
-
-    @classmethod
-    def from_arrays(cls, arrays: Arrays, meta: Meta) -> Self:
-        """Put a fitted ensemble together again.
-
-        Parameters
-        ----------
-        arrays : dict of str to ndarray
-            First part of `to_arrays`.
-        meta : dict
-            Second part of `to_arrays`.
-
-        Returns
-        -------
-        MlpEnsemble
-            The same members; training options are not kept, since nothing is trained further.
-
-        Raises
-        ------
-        InvalidInputError
-            If a part is missing.
-        """
-        require_keys("ensemble meta", meta, ("n_heads", "bootstrap", "n_layers", "temperature"))
-        names = [f"{part}_{k}" for k in range(meta["n_layers"]) for part in ("weight", "bias")]
-        require_keys("ensemble arrays", arrays, ("held_out_log_loss", "best_epoch", *names))
-        ensemble = cls(meta["n_heads"], meta["bootstrap"])
-        ensemble.layers_ = [
-            (
-                np.asarray(arrays[f"weight_{depth}"], dtype=np.float32),
-                np.asarray(arrays[f"bias_{depth}"], dtype=np.float32),
-            )
-            for depth in range(meta["n_layers"])
-        ]
-        ensemble.temperature_ = float(meta["temperature"])
-        ensemble.held_out_log_loss_ = np.asarray(arrays["held_out_log_loss"], dtype=np.float64)
-        ensemble.best_epoch_ = np.asarray(arrays["best_epoch"], dtype=np.int64)
-        return ensemble
 
     layers_: Network
 

@@ -32,7 +32,8 @@ GATE_QUERIES = 1000
 MIN_RECALL = 0.95
 MAX_LOG_RADIUS_ERROR = 0.01
 TRAIN_PER_LIST = 40
-SEARCH_BLOCK = 50_000
+SEARCH_BLOCK = 10_000
+"""Prompts asked about at once; their tables of distances to the codes take 15 kB each."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from routing.core.arrays import BoolArray, Float32Array, IntArray
 MAX_POINTS = 1_500
 OPEN, LABELLED, RANDOM, POLICY = "open", "labelled", "random", "policy"
 SIZE = 1_000
+MAX_COLUMNS = 1_000
 
 
 def prompt_map(
@@ -37,10 +38,16 @@ def prompt_map(
     }
 
 
+def _axes(n_axes: int, shape: tuple[int, ...], seed: int) -> PCA:
+    if shape[1] <= MAX_COLUMNS and shape[0] >= 10 * shape[1]:
+        # From the matrix of products, which needs no centred copy of all points.
+        return PCA(n_components=n_axes, svd_solver="covariance_eigh", copy=False)
+    return PCA(n_components=n_axes, random_state=seed)
+
+
 def _places(points: Float32Array, seed: int) -> tuple[IntArray, Any]:
     n_axes = min(2, *points.shape)
-    fitted = PCA(n_components=n_axes, svd_solver="full" if len(points) < 500 else "randomized",
-                 random_state=seed).fit(points)  # fmt: skip
+    fitted = _axes(n_axes, points.shape, seed).fit(points)
     flat = np.zeros((len(points), 2))
     flat[:, :n_axes] = fitted.transform(points)
     # An axis has no sign of its own; the farthest prompt decides, so that maps do not flip.

@@ -63,7 +63,7 @@ def test_a_labelled_batch_is_followed_by_the_next_even_where_nothing_can_be_trai
     label(pick(small), 2)
     assert acquisition_plans_follow() == {"trained": 0, "picked": 1}
     row = pick(small)
-    assert (row.strategy, row.report["strategy"]) == ("epig_direction-v1", "random-v1")
+    assert (row.strategy, row.report["strategy"]) == ("epig_staged-v1", "random-v1")
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_training_comes_before_the_next_round_and_only_once(load: Any) -> None:
     assert acquisition_plans_follow() == {"trained": 0, "picked": 1}
     row = pick(project)
     assert row.reward_model is not None
-    assert row.report["strategy"] == "epig_direction-v1"
+    assert row.report["strategy"] == "epig_staged-v1"
     assert row.report["streams"]["n_before"] > 0
     assert len(row.map["points"]) == 60
     assert row.map["counts"]["policy"] + row.map["counts"]["random"] == row.picks.count()
@@ -185,7 +185,7 @@ def test_the_plan_over_rest(small: Project, ada: User, ben: User, client: Client
     client.force_login(ben)
     assert client.get(url).status_code == 403
     client.force_login(ada)
-    assert client.get(url).json()["strategy"] == "epig_direction-v1"
+    assert client.get(url).json()["strategy"] == "epig_staged-v1"
     changed = client.patch(url, {"batch_size": 12}, content_type="application/json")
     assert changed.json()["batch_size"] == 12
     bad = client.patch(url, {"batch_size": 0}, content_type="application/json")

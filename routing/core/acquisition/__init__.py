@@ -10,7 +10,12 @@ from routing.core.acquisition.base import AcquisitionInputs, Selection, Strategy
 from routing.core.acquisition.batch_bald import BATCH_BALD
 from routing.core.acquisition.compose import compose_batch
 from routing.core.acquisition.d_optimal import D_OPTIMAL
-from routing.core.acquisition.design import EPIG_DIRECTION, EPIG_EARLY, EPIG_LINEAR
+from routing.core.acquisition.design import (
+    EPIG_DIRECTION,
+    EPIG_EARLY,
+    EPIG_LINEAR,
+    EPIG_STAGED,
+)
 from routing.core.acquisition.epig import EPIG
 from routing.core.acquisition.k_center import K_CENTER
 from routing.core.acquisition.picking import tie_hashes
@@ -30,6 +35,7 @@ _ALL = (
     EPIG_LINEAR,
     EPIG_DIRECTION,
     EPIG_EARLY,
+    EPIG_STAGED,
     BATCH_BALD,
     POWER_BALD,
 )

@@ -16,6 +16,8 @@ from routing.core.arrays import BoolArray, FloatArray, as_matrix, as_vector
 
 # Share of the pool from which a strategy hardly chooses any more.
 _EARLY_SHARE: Final = 0.4
+# Labels per last-layer weight until which lengths are left out.
+_LABELS_PER_WEIGHT: Final = 2
 
 
 class TargetedDesign:
@@ -172,6 +174,24 @@ def _select_early(
     return _select_direction(inputs, batch_size, rng)
 
 
+def _select_staged(
+    inputs: AcquisitionInputs, batch_size: int, rng: np.random.Generator
+) -> Selection:
+    """Leave lengths out while the weights are hardly known, trust them then, end at random.
+
+    Long differences lie along few leading directions: chosen from the start, they leave the others
+    unknown. Once there are two labels per weight they tell most, unless prompts are fewer than
+    weights: then they are differences of the same few responses again and again.
+    """
+    acquired = int(inputs.counts.sum())
+    n_weights = np.asarray(inputs.difference_features).shape[1]
+    if acquired < _LABELS_PER_WEIGHT * n_weights or inputs.n_prompts < n_weights:
+        return _select_early(inputs, batch_size, rng)
+    if acquired >= _EARLY_SHARE * (acquired + inputs.n_candidates):
+        return RANDOM.select(inputs, batch_size, rng)
+    return _select(inputs, batch_size, rng)
+
+
 EPIG_LINEAR: Final = Strategy(
     "epig_linear-v1",
     "EPIG, last layer",
@@ -193,4 +213,13 @@ EPIG_EARLY: Final = Strategy(
     "what the strategy did not want, and labels must still look like the rest.",
     ("difference_features",),
     _select_early,
+)
+EPIG_STAGED: Final = Strategy(
+    "epig_staged-v1",
+    "EPIG in stages",
+    "EPIG by direction until there are two labels per weight of the last layer, then EPIG with "
+    "lengths if prompts are not fewer than weights; at random once two fifths of the pool are "
+    "labelled.",
+    ("difference_features",),
+    _select_staged,
 )

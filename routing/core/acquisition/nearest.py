@@ -27,11 +27,9 @@ _HALF_ROUNDING: Final = 2.0**-8
 _SUM_ROUNDING: Final = 1e-5
 _QUERIES_AT_ONCE: Final = 250
 _POINTS_AT_ONCE: Final = 50_000
-# Numbers above which a second copy in double precision would take more than a gigabyte.
-_SINGLE_FROM: Final = 100_000_000
 _LARGEST: Final = 3e38
-# Distances measured at once, three copies of their points: 50,000 rows of 384 numbers are 0.2 GB.
-_MEASURED_AT_ONCE: Final = 50_000
+# Distances measured at once, three copies of their points: 0.2 GB of 384 numbers in double.
+_MEASURED_AT_ONCE: Final = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,16 +95,9 @@ def exact_neighbours(points: npt.ArrayLike, k: int) -> NeighbourTable:
     could be a neighbour within that error is measured again by subtraction in double precision,
     so the result does not depend on the coarse pass. O(P k) memory beside the points.
     """
-    centred = _centred(points)
-    _require_k(k, len(centred))
-    coarse, single = _Coarse(centred), centred.astype(np.float32)
-    size = max(1, min(_MAX_BLOCK, _BLOCK_NUMBERS // max(len(centred), 1)))
-    neighbours = np.empty((len(centred), k), dtype=np.int32)
-    distances = np.empty((len(centred), k))
-    for start in range(0, len(centred), size):
-        rows = np.arange(start, min(start + size, len(centred)))
-        neighbours[rows], distances[rows] = _refined(centred, single, coarse, rows, k)
-    return NeighbourTable(neighbours, distances)
+    given = _finite(points)
+    _require_k(k, len(given))
+    return _searched(given, _Coarse(given), np.arange(len(given)), k)
 
 
 def extended_neighbours(table: NeighbourTable, points: npt.ArrayLike) -> NeighbourTable:
@@ -133,24 +124,37 @@ def extended_neighbours(table: NeighbourTable, points: npt.ArrayLike) -> Neighbo
     -----
     O(m P p) products for m new points, in place of O(P^2 p).
     """
-    centred = _centred(points)
+    given = _finite(points)
     n_old, k = table.neighbours.shape
-    if len(centred) < n_old:
+    if len(given) < n_old:
         raise RoutingInputError(
-            f"points has {len(centred)} rows, the table {n_old}; pass old and new points."
+            f"points has {len(given)} rows, the table {n_old}; pass old and new points."
         )
-    new = np.arange(n_old, len(centred))
+    new = np.arange(n_old, len(given))
     if not len(new):
         return table
-    coarse = _Coarse(centred)
+    coarse = _Coarse(given)
     owner, other = coarse.within(new, table.distances[:, -1])
-    # Each old point keeps its list; a new point in its ball competes with it.
-    rows = np.concatenate([np.repeat(np.arange(n_old), k), other])
-    near = np.concatenate([table.neighbours.ravel().astype(np.int64), new[owner]])
-    gaps = np.concatenate([table.distances.ravel(), _gaps(centred, new[owner], other)])
-    kept, distances = _first_k(rows, near, gaps, n_old, k)
-    added, far = _refined(centred, centred.astype(np.float32), coarse, new, k)
-    return NeighbourTable(np.vstack([kept, added]).astype(np.int32), np.vstack([distances, far]))
+    gaps = _gaps(given, new[owner], other, np.float64)
+    kept = _with_rivals(table, new[owner], other, gaps)
+    added = _searched(given, coarse, new, k)
+    return NeighbourTable(
+        np.vstack([kept.neighbours, added.neighbours]),
+        np.vstack([kept.distances, added.distances]),
+    )
+
+
+def _with_rivals(
+    table: NeighbourTable, rival: IntArray, owner: IntArray, gaps: FloatArray
+) -> NeighbourTable:
+    """Let further points compete for the lists of some owners; other lists stay as they are."""
+    k, touched = table.neighbours.shape[1], np.unique(owner)
+    rows = np.concatenate([np.repeat(np.arange(len(touched)), k), np.searchsorted(touched, owner)])
+    near = np.concatenate([table.neighbours[touched].ravel().astype(np.int64), rival])
+    far = np.concatenate([table.distances[touched].ravel(), gaps])
+    neighbours, distances = table.neighbours.copy(), table.distances.copy()
+    neighbours[touched], distances[touched] = _first_k(rows, near, far, len(touched), k)
+    return NeighbourTable(neighbours, distances)
 
 
 def queried_neighbours(points: npt.ArrayLike, rows: IntArray, k: int) -> NeighbourTable:
@@ -251,24 +255,35 @@ def measured_neighbours(
         owner, place = np.nonzero((block >= 0) & (block != mine[:, None]))
         other = block[owner, place]
         _require_candidates(owner, mine)
-        gaps = _gaps(single, mine[owner], other)
+        gaps = _gaps(single, mine[owner], other, np.float32)
         neighbours[part], distances[part] = _first_k(owner, other, gaps, len(mine), k)
     return NeighbourTable(neighbours, distances)
 
 
+def _searched(
+    points: FloatArray | Float32Array, coarse: _Coarse, rows: IntArray, k: int
+) -> NeighbourTable:
+    """Search for some rows, neighbouring ones, in blocks that fit into memory."""
+    size = max(1, min(_MAX_BLOCK, _BLOCK_NUMBERS // max(len(points), 1)))
+    neighbours = np.empty((len(rows), k), dtype=np.int32)
+    distances = np.empty((len(rows), k))
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        neighbours[part], distances[part] = _refined(points, coarse, rows[part], k)
+    return NeighbourTable(neighbours, distances)
+
+
 def _refined(
-    centred: FloatArray | Float32Array,
-    single: Float32Array,
-    coarse: _Coarse,
-    rows: IntArray,
-    k: int,
+    points: FloatArray | Float32Array, coarse: _Coarse, rows: IntArray, k: int
 ) -> tuple[IntArray, FloatArray]:
     """Measure what the coarse pass left in single precision, and the nearest in double."""
     owner, other = coarse.nearest(rows, k)
     wide = min(k + _SLACK, int(np.bincount(owner, minlength=len(rows)).min()))
-    near, _ = _first_k(owner, other, _gaps(single, rows[owner], other), len(rows), wide)
+    rough = _gaps(points, rows[owner], other, np.float32)
+    near, _ = _first_k(owner, other, rough, len(rows), wide)
     owner, other = np.repeat(np.arange(len(rows)), wide), near.ravel()
-    return _first_k(owner, other, _gaps(centred, rows[owner], other), len(rows), k)
+    exact = _gaps(points, rows[owner], other, np.float64)
+    return _first_k(owner, other, exact, len(rows), k)
 
 
 def _require_candidates(owner: IntArray, rows: IntArray) -> None:
@@ -282,13 +297,15 @@ def _require_k(k: int, n: int) -> None:
         raise RoutingInputError(f"k is {k} of {n} points; pass 1 to {n - 1}.")
 
 
-def _centred(points: npt.ArrayLike) -> FloatArray | Float32Array:
-    """Move the mean to the origin: the expansion of a square cancels far from it."""
+def _finite(points: npt.ArrayLike) -> FloatArray | Float32Array:
+    """Check points; those in single precision stay so, a million of them are 3 GB in double."""
     given = np.asarray(points)
-    if given.dtype == np.float32 and given.ndim == 2 and given.size > _SINGLE_FROM:
-        return np.asarray(given - given.mean(axis=0, dtype=np.float64).astype(np.float32))
-    matrix = as_matrix("points", points)
-    return matrix - matrix.mean(axis=0) if len(matrix) else matrix
+    if given.dtype != np.float32 or given.ndim != 2:
+        return as_matrix("points", points)
+    for start in range(0, len(given), _MEASURED_AT_ONCE):
+        if not np.isfinite(given[start : start + _MEASURED_AT_ONCE]).all():
+            return as_matrix("points", given)
+    return given
 
 
 class _Coarse:
@@ -299,24 +316,27 @@ class _Coarse:
 
     Parameters
     ----------
-    centred : ndarray of float, shape (P, p)
-        Points around the origin.
+    points : ndarray of float, shape (P, p)
+        Points; their mean is moved to the origin, since the expansion of a square cancels far
+        from it.
     """
 
-    def __init__(self, centred: FloatArray | Float32Array) -> None:
+    def __init__(self, points: FloatArray | Float32Array) -> None:
         import torch
 
-        n, width = centred.shape
+        n, width = points.shape
+        mean = points.mean(axis=0, dtype=np.float64) if n else np.zeros(width)
         self.width, dtype = width, _fast_dtype(n)
         self.right = torch.ones((n, width + 6), dtype=dtype)
         self.residual, longest = np.empty(n), 0.0
         for start in range(0, n, _MEASURED_AT_ONCE):
             part = slice(start, start + _MEASURED_AT_ONCE)
-            rounded = torch.from_numpy(centred[part].astype(np.float32)).to(dtype)
+            # In double precision: what single precision drops belongs to the error too.
+            centred = points[part] - mean
+            rounded = torch.from_numpy(centred.astype(np.float32)).to(dtype)
             back = rounded.double()
             half_square = -(back**2).sum(1) / 2.0
-            # In double precision: what single precision drops belongs to the error too.
-            self.residual[part] = np.linalg.norm(back.numpy() - centred[part], axis=1)
+            self.residual[part] = np.linalg.norm(back.numpy() - centred, axis=1)
             longest = max(longest, float((-2.0 * half_square).max()))
             self.right[part, :width] = rounded
             self.right[part, width : width + 3] = _split(half_square, dtype)
@@ -418,12 +438,18 @@ def _fast_dtype(n_points: int) -> torch.dtype:
     return min(seconds, key=lambda dtype: seconds[dtype])
 
 
-def _gaps(points: FloatArray | Float32Array, first: IntArray, second: IntArray) -> FloatArray:
-    """Measure pairs by subtraction, which does not cancel."""
+def _gaps(
+    points: FloatArray | Float32Array,
+    first: IntArray,
+    second: IntArray,
+    dtype: type[np.float32 | np.float64],
+) -> FloatArray:
+    """Measure pairs by subtraction, which does not cancel, at one precision."""
     gaps = np.empty(len(first))
     for start in range(0, len(first), _MEASURED_AT_ONCE):
         part = slice(start, start + _MEASURED_AT_ONCE)
-        offset = points[first[part]] - points[second[part]]
+        one, other = (points[rows[part]] for rows in (first, second))
+        offset = np.subtract(one, other, dtype=dtype, casting="same_kind")
         gaps[part] = np.einsum("ij,ij->i", offset, offset, dtype=np.float64)
     return np.sqrt(gaps)
 

@@ -1,6 +1,5 @@
-"""The neural ensemble: planted signals, distinct members, stopping, round trip."""
+"""The neural ensemble: planted signals, distinct members, stopping."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -173,24 +172,6 @@ def test_an_error_in_progress_cancels_the_fit(plant: Planter) -> None:
 
     with pytest.raises(InterruptedError, match="cancelled"):
         MlpEnsemble(2, options=SMALL).fit(data, np.random.default_rng(0), progress=cancel)
-
-
-def test_a_model_survives_json_and_arrays_exactly(plant: Planter) -> None:
-    data, _ = plant(11)
-    model = fitted(data)
-    arrays, meta = model.to_arrays()
-    restored = MlpEnsemble.from_arrays(arrays, json.loads(json.dumps(meta)))
-    np.testing.assert_array_equal(restored.predict_proba(data), model.predict_proba(data))
-    np.testing.assert_array_equal(restored.best_epoch_, model.best_epoch_)
-    np.testing.assert_array_equal(restored.held_out_log_loss_, model.held_out_log_loss_)
-
-
-def test_a_model_with_a_lost_layer_is_refused(plant: Planter) -> None:
-    data, _ = plant(11, n_pairs=60)
-    arrays, meta = fitted(data).to_arrays()
-    del arrays["bias_1"]
-    with pytest.raises(InvalidInputError, match="ensemble arrays lacks bias_1"):
-        MlpEnsemble.from_arrays(arrays, meta)
 
 
 @pytest.mark.gpu

@@ -196,15 +196,49 @@ def test_early_epig_goes_over_to_random_at_two_fifths_of_the_pool(
     n_acquired: int, twin: str
 ) -> None:
     # 14 of 34 is the first count of at least 0.4 beside 20 candidates.
-    generator = np.random.default_rng(3)
+    assert _picks("epig_early-v1", n_acquired) == _picks(twin, n_acquired)
+
+
+@pytest.mark.parametrize(
+    ("n_acquired", "twin"),
+    [
+        (0, "epig_direction-v1"),
+        (5, "epig_direction-v1"),
+        (6, "epig_linear-v1"),
+        (13, "epig_linear-v1"),
+        (14, "random-v1"),
+    ],
+)
+def test_epig_in_stages_trusts_lengths_at_two_labels_per_weight_and_ends_at_random(
+    n_acquired: int, twin: str
+) -> None:
+    assert _picks("epig_staged-v1", n_acquired) == _picks(twin, n_acquired)
+
+
+def test_a_small_pool_of_many_weights_goes_from_directions_to_random() -> None:
+    assert _picks("epig_staged-v1", 14, n_weights=20) == _picks("random-v1", 14, n_weights=20)
+
+
+def test_where_prompts_are_fewer_than_weights_lengths_are_never_trusted() -> None:
+    inputs = AcquisitionInputs(
+        60,
+        np.arange(60) % 2,
+        difference_features=rng(3).standard_normal((60, 3)),
+        acquired_count=np.array([5, 4]),
+    )
+    picks = [
+        STRATEGIES[name].select(inputs, 5, rng(1)).indices.tolist()
+        for name in ("epig_staged-v1", "epig_direction-v1", "epig_linear-v1")
+    ]
+    assert picks[0] == picks[1] != picks[2]
+
+
+def _picks(strategy: str, n_acquired: int, n_weights: int = 3) -> list[int]:
+    """Five of twenty candidates, beside prompts that are acquired."""
     inputs = AcquisitionInputs(
         20,
         np.arange(20),
-        difference_features=generator.standard_normal((20, 3)),
+        difference_features=rng(3).standard_normal((20, n_weights)),
         acquired_count=np.concatenate([np.zeros(20, np.int64), np.ones(n_acquired, np.int64)]),
     )
-    picks = [
-        STRATEGIES[name].select(inputs, 5, np.random.default_rng(1)).indices.tolist()
-        for name in ("epig_early-v1", twin)
-    ]
-    assert picks[0] == picks[1]
+    return [int(row) for row in STRATEGIES[strategy].select(inputs, 5, rng(1)).indices]

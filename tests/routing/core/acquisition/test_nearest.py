@@ -1,5 +1,7 @@
 """Neighbours are exact whatever the coarse pass does, and grow without being searched again."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -117,10 +119,32 @@ def test_neighbours_and_distances_of_two_shapes_are_refused() -> None:
         NeighbourTable(np.zeros((2, 1), np.int32), np.zeros((2, 2)))
 
 
-def test_large_single_precision_input_is_not_copied_to_double(
+def test_single_precision_input_far_from_the_origin_is_measured_without_loss(
+    precision: torch.dtype,
+) -> None:
+    points = (clusters(200) + 300.0).astype(np.float32)
+    found = exact_neighbours(points, 4).distances
+    np.testing.assert_allclose(found, by_scikit_learn(points.astype(np.float64), 4), atol=1e-9)
+
+
+def test_no_copy_of_all_points_is_made_when_some_are_added(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nearest, "_SINGLE_FROM", 10)
-    points = clusters(200)
-    found = exact_neighbours(points.astype(np.float32), 4).distances
-    np.testing.assert_allclose(found, by_scikit_learn(points, 4), rtol=1e-3, atol=1e-4)
+    monkeypatch.setattr(nearest, "_MEASURED_AT_ONCE", 500)
+    points = np.random.default_rng(0).standard_normal((20_050, 64), dtype=np.float32)
+    k = 2
+    table = NeighbourTable(
+        np.zeros((20_000, k), dtype=np.int32), np.full((20_000, k), 1e-3, dtype=np.float64)
+    )
+    tracemalloc.start()
+    extended_neighbours(table, points)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < points.nbytes / 2
+
+
+def test_numbers_that_are_not_finite_are_named_at_single_precision() -> None:
+    points = clusters(30).astype(np.float32)
+    points[7, 2] = np.nan
+    with pytest.raises(RoutingInputError, match=r"points\[7, 2\] is nan"):
+        exact_neighbours(points, 2)
