@@ -68,12 +68,12 @@ def _redis() -> Redis:
 
 
 def _counted(name: str, *, timeout: int) -> int:
-    """Count in one journey; Django's cache asks first whether the key is there."""
+    """Count in one journey, and in one step: a key without an end would stay for ever."""
     key = f"{settings.REDIS_PREFIX}{name}"
-    count = int(_redis().incr(key))
-    if count == 1:
-        _redis().expire(key, timeout)
-    return count
+    with _redis().pipeline(transaction=True) as step:
+        step.set(key, 0, ex=timeout, nx=True)
+        step.incr(key)
+        return int(step.execute()[-1])
 
 
 def rate_read(name: str) -> tuple[int, int]:

@@ -4,15 +4,18 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema_rs import Draft202012Validator
 from pytest_django.fixtures import Settings
+from redis import Redis
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
@@ -162,6 +165,15 @@ def test_strangers_are_counted_by_address() -> None:
     assert throttle.allow_request(Request(APIRequestFactory().get("/")), None)
     assert throttle.rate is not None
     assert (throttle.rate.limit, throttle.rate.n_left) == (60, 59)
+
+
+def test_a_count_never_stands_without_an_end(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Redis, "expire", Mock(side_effect=ConnectionError))
+    throttle = RequestRate()
+    for _ in range(2):
+        assert throttle.allow_request(Request(APIRequestFactory().get("/")), None)
+    (key,) = redis.scan_iter(f"{settings.REDIS_PREFIX}rate:*")
+    assert (redis.get(key), redis.ttl(key) > 0) == (b"2", True)
 
 
 # --- Scopes -------------------------------------------------------------------------------------
