@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from psycopg import Connection as Session
     from psycopg import Cursor, Pipeline
 
-CHUNK = 500
+CHUNK = 1_000
 TAKE_EVERY = 32
 NO_FILTERS = Filters()
 ORIGIN_KEY = "origin"
@@ -104,16 +104,16 @@ def _rows_ahead(session: "Session[Any]", project_id: int, cut: DatasetCut) -> It
     come is taken from the socket in between, so that PostgreSQL never waits for room in it.
     """
     with session.pipeline() as pipeline, session.cursor() as cursor:
-        cursor.execute(_NEXT_SQL, _wanted(project_id, cut, 0), prepare=True)
+        cursor.execute(_NEXT_SQL, _wanted(project_id, cut, 0))
         while rows := _received(pipeline, cursor):
-            cursor.execute(_NEXT_SQL, _wanted(project_id, cut, rows[-1][0]), prepare=True)
+            cursor.execute(_NEXT_SQL, _wanted(project_id, cut, rows[-1][0]))
             for place in range(0, len(rows), TAKE_EVERY):
                 yield from rows[place : place + TAKE_EVERY]
                 session.pgconn.consume_input()
 
 
 def _received(pipeline: "Pipeline", cursor: "Cursor[Any]") -> SqlRows:
-    # Every chunk ends the transaction that it was read in: a slow reader holds no lock for long.
+    # Ends the transaction of this chunk: no snapshot outlives the rows that were read in it.
     pipeline.sync()
     return cursor.fetchall()
 
@@ -157,8 +157,7 @@ json_build_array(
     p.id, p.supersedes_id, a.name, a.kind, p.verdict, p.ranking::text, p.strength, p.rationale,
     p.confidence, p.probability, p.shown_order::text, p.active_ms, p.replicate, a.is_simulated,
     p.is_override, p.created_at::text, p.source, protocol.version, nullif(p.cost_usd, 0),
-    CASE WHEN p.aspects <> '{}' OR p.ratings <> '{}' OR p.reasons <> '{}' OR p.spans <> '[]'
-        OR p.extra <> '{}'
+    CASE WHEN (p.aspects, p.ratings, p.reasons, p.spans, p.extra) <> ('{}', '{}', '{}', '[]', '{}')
     THEN json_build_array(p.aspects, p.ratings, p.reasons, p.spans, p.extra) END
 )
 """
