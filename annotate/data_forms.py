@@ -1,8 +1,10 @@
 """The forms of the data page."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.forms.utils import pretty_name
 
 from annotate.formats.containers import CONTAINERS
 from annotate.formats.mapped import NAMES
@@ -167,3 +169,17 @@ class ExportForm(forms.Form):
         given = {name: value for name, value in self.cleaned_data.items() if name != "version"}
         chosen = tuple(name for name in given["columns"] if name in known)
         return {**given, "columns": chosen}
+
+
+def asked_in_words(options: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was chosen for an export, under the titles of its form."""
+    rows = []
+    for name, field in ExportForm().fields.items():
+        value = options.get(name)
+        if value and isinstance(field, forms.ChoiceField):
+            titles: dict[str, Any] = dict(field.choices)  # type: ignore[arg-type]
+            chosen = [value] if isinstance(value, str) else value
+            said = ", ".join(str(titles.get(item, item)) for item in chosen)
+            rows.append((str(field.label or pretty_name(name)), said))
+    filters = filters_of(options.get("filters", {})).in_words()
+    return [*rows, ("Filters", "; ".join(filters))] if filters else rows

@@ -101,7 +101,7 @@ class PairLabel:
 def standing(verdicts: Iterable[PreferenceRecord]) -> Verdicts:
     """Keep the last revision of every verdict."""
     given = list(verdicts)
-    if not any(verdict.revision for verdict in given):
+    if len(given) == 1 or not any(verdict.revision for verdict in given):
         return given
     last: dict[tuple[str, str, int], PreferenceRecord] = {}
     for verdict in sorted(given, key=lambda v: v.revision):
@@ -112,13 +112,13 @@ def standing(verdicts: Iterable[PreferenceRecord]) -> Verdicts:
 def votes_of(record: ComparisonRecord) -> Votes:
     """The standing verdicts of a comparison as votes, in the order in which they were given."""
     people: dict[tuple[str, str], int] = {}
-    return tuple(
+    return tuple([
         Vote(
             people.setdefault((v.kind, v.annotator), len(people)),
             v.kind, v.verdict, v.ranking, v.is_override, v.probability,
         )
         for v in standing(record.preferences)
-    )  # fmt: skip
+    ])  # fmt: skip
 
 
 def _humans(votes: Votes) -> tuple[Votes, str]:

@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ sys.path.insert(0, str(ROOT))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 SLUG = "transfer"
+Work = Callable[[], dict[str, Any]]
 
 
 def main() -> None:
@@ -25,8 +27,10 @@ def main() -> None:
 
     django.setup()
     step, path, n_rows = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    # A server has loaded its modules long before somebody asks for a file.
+    work = _importer(path) if step == "import" else _exporter(step, path)
     begun, cpu = time.monotonic(), time.process_time()
-    told = _import(path) if step == "import" else _export(step, path)
+    told = work()
     seconds = time.monotonic() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
@@ -42,30 +46,36 @@ def main() -> None:
     )
 
 
-def _import(path: Path) -> dict[str, Any]:
+def _importer(path: Path) -> Work:
     from annotate.models import Project
     from annotate.services.imports import comparisons_import
     from annotate.services.projects import project_create
 
-    project = Project.objects.filter(slug=SLUG).first() or project_create(
-        name="Transfer", slug=SLUG, user=None
-    )
-    report = comparisons_import(project=project, path=path)
-    return {"n_created": report.n_created, "n_errors": report.n_errors}
+    def work() -> dict[str, Any]:
+        project = Project.objects.filter(slug=SLUG).first() or project_create(
+            name="Transfer", slug=SLUG, user=None
+        )
+        report = comparisons_import(project=project, path=path)
+        return {"n_created": report.n_created, "n_errors": report.n_errors}
+
+    return work
 
 
-def _export(step: str, path: Path) -> dict[str, Any]:
+def _exporter(step: str, path: Path) -> Work:
     from annotate.models import Project
     from annotate.services.exports import export_open
 
-    format, _, container = step.partition(":")
-    project = Project.objects.get(slug=SLUG)
-    export = export_open(project=project, format=format, container=container)
-    n_bytes = 0
-    with path.open("wb") as stream:
-        for block in export.stream():
-            n_bytes += stream.write(block)
-    return {"n_bytes": n_bytes}
+    def work() -> dict[str, Any]:
+        format, _, container = step.partition(":")
+        project = Project.objects.get(slug=SLUG)
+        export = export_open(project=project, format=format, container=container)
+        n_bytes = 0
+        with path.open("wb") as stream:
+            for block in export.stream():
+                n_bytes += stream.write(block)
+        return {"n_bytes": n_bytes}
+
+    return work
 
 
 if __name__ == "__main__":

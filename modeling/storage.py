@@ -20,14 +20,21 @@ def storage_write(name: str, content: bytes) -> None:
 
     A local folder gets a temporary file and a rename; object stores replace whole objects anyway.
     """
-    try:
-        target = Path(default_storage.path(name))
-    except NotImplementedError:  # how Django says that a storage is no local folder
+    target = _local_path(name)
+    if target is None:
         default_storage.delete(name)
         default_storage.save(name, ContentFile(content))
         return
     with _replacing(target) as file:
         file.write(content)
+
+
+def _local_path(name: str) -> Path | None:
+    """Where a file lies on this machine; ``None`` where the storage is no local folder."""
+    try:
+        return Path(default_storage.path(name))
+    except NotImplementedError:  # how Django says so
+        return None
 
 
 @contextmanager
@@ -52,9 +59,8 @@ def storage_write_file(name: str, path: Path) -> str:
     with path.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-    try:
-        target = Path(default_storage.path(name))
-    except NotImplementedError:  # how Django says that a storage is no local folder
+    target = _local_path(name)
+    if target is None:
         default_storage.delete(name)
         with path.open("rb") as file:
             default_storage.save(name, File(file))
@@ -66,10 +72,10 @@ def storage_write_file(name: str, path: Path) -> str:
 
 def storage_folder(name: str, files: Iterable[str], scratch: Path) -> Path:
     """Return a local folder with the files of a stored one: itself, or a copy under ``scratch``."""
-    try:
-        return Path(default_storage.path(name))
-    except NotImplementedError:  # how Django says that a storage is no local folder
-        target = scratch / name
+    local = _local_path(name)
+    if local is not None:
+        return local
+    target = scratch / name
     target.mkdir(parents=True, exist_ok=True)
     for file in files:
         if not (target / file).exists():

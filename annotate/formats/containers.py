@@ -33,7 +33,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A kind of file; ``is_typed`` ones need columns with types."""
+    """A kind of file; ``is_typed`` ones need typed columns, ``has_card`` ones describe the rows."""
 
     name: str
     title: str
@@ -41,6 +41,7 @@ class Container:
     content_type: str
     write: Callable[[Contents], Iterator[bytes]]
     is_typed: bool = False
+    has_card: bool = False
 
 
 def in_blocks(lines: Iterator[bytes]) -> Iterator[bytes]:
@@ -172,7 +173,7 @@ CONTAINERS: dict[str, Container] = {
         ),
         Container(
             "datasets", "Hugging Face datasets folder (zip)", "zip", "application/zip", folder,
-            is_typed=True,
+            is_typed=True, has_card=True,
         ),
     )
 }  # fmt: skip

@@ -221,7 +221,7 @@ def write_line(record: ComparisonRecord, *, provenance: bool = True) -> bytes:
         row["criterion"] = record.criterion
     for field, kind in _KIND_OF.items():
         verdicts = [p for p in record.preferences if p.kind == kind]
-        if not provenance:
+        if not provenance and len(verdicts) > 1:
             verdicts.sort(key=lambda verdict: verdict.key)
         row[field] = [verdict_entry(verdict, provenance=provenance) for verdict in verdicts]
     row["meta"] = record.metadata

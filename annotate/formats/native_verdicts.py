@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
 
 from annotate.formats.base import (
@@ -226,9 +226,9 @@ def verdict_entry(verdict: PreferenceRecord, *, provenance: bool) -> dict[str, A
         NAME_FIELD[verdict.kind]: verdict.annotator,
         "preference": _preference_value(verdict),
     }
-    for name, value in zip(_WRITTEN_IF_SET, _if_set(verdict), strict=True):
-        if value:
-            entry[name] = value
+    values = _if_set(verdict)
+    if any(values):
+        entry.update(pair for pair in zip(_WRITTEN_IF_SET, values, strict=True) if pair[1])
     for name, measured in zip(_WRITTEN_IF_KNOWN, _if_known(verdict), strict=True):
         if measured is not None:
             entry[name] = measured
@@ -243,12 +243,19 @@ _WRITTEN_IF_SET = (
     "replicate", "revision", "aspects", "ratings", "reasons", "spans", "rationale", "simulated",
     "override", "extra",
 )  # fmt: skip
-_if_set = attrgetter(
+_WRITTEN_IF_KNOWN = ("strength", "confidence", "probability", "shown_order", "active_ms")
+
+
+def _fields(*names: str) -> "itemgetter[tuple[Any, ...]]":
+    # By place, which is twice as fast as by name.
+    return itemgetter(*(PreferenceRecord._fields.index(name) for name in names))
+
+
+_if_set = _fields(
     "replicate", "revision", "aspects", "ratings", "reasons", "spans", "rationale", "is_simulated",
     "is_override", "extra",
 )  # fmt: skip
-_WRITTEN_IF_KNOWN = ("strength", "confidence", "probability", "shown_order", "active_ms")
-_if_known = attrgetter(*_WRITTEN_IF_KNOWN)
+_if_known = _fields(*_WRITTEN_IF_KNOWN)
 
 
 def _preference_value(verdict: PreferenceRecord) -> int | str | list[Any]:

@@ -28,6 +28,11 @@ class Filters:
         """Only what is set, for a manifest."""
         return {name: value for name, value in asdict(self).items() if value}
 
+    def in_words(self) -> list[str]:
+        """What is set, for people."""
+        said = [words.format(value) for name, words in _WORDS if (value := getattr(self, name))]
+        return said + [f"{key} is {value}" for key, value in self.meta.items()]
+
     def apply(self, records: Iterable[ComparisonRecord]) -> Iterator[ComparisonRecord]:
         """Yield what stays."""
         if not self.as_json():
@@ -54,6 +59,15 @@ class Filters:
         if len(verdicts) < self.min_votes:
             return None
         return replace(record, preferences=verdicts)
+
+
+_WORDS = (
+    ("criterion", "criterion {}"),
+    ("protocol_version", "protocol version {}"),
+    ("min_votes", "verdicts per comparison: at least {}"),
+    ("without_simulated", "without simulated verdicts"),
+    ("without_leaks", "without responses that name their model"),
+)
 
 
 def filters_of(given: Mapping[str, Any]) -> Filters:

@@ -1,7 +1,7 @@
 """The card of an exported dataset: what is in it, how far people agree, what is known to be off."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -16,7 +16,7 @@ LICENCE_KEYS = ("license", "licence")
 
 @dataclass
 class CardFigures:
-    """Counts gathered in one pass."""
+    """Counts gathered while the rows are written."""
 
     n_comparisons: int = 0
     n_verdicts: Counter[str] = field(default_factory=Counter)
@@ -70,19 +70,8 @@ class CardFigures:
             self.n_first_shown += verdict.shown_order[0] == better
 
 
-def card_figures(records: Iterable[ComparisonRecord]) -> CardFigures:
-    """Read a selection once for its card."""
-    figures = CardFigures()
-    for record in records:
-        figures.add(record)
-    return figures
-
-
-def dataset_card(
-    *, manifest: dict[str, Any], title: str, records: Iterable[ComparisonRecord], n_rows: int
-) -> str:
+def dataset_card(*, manifest: dict[str, Any], title: str, figures: CardFigures, n_rows: int) -> str:
     """Write the card in Markdown, with the front matter that the Hugging Face hub reads."""
-    figures = card_figures(records)
     return "\n".join((*_front(figures, title, n_rows), *_body(manifest, figures, title, n_rows)))
 
 

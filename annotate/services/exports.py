@@ -20,7 +20,7 @@ from annotate.models import Comparison, DatasetVersion, LabelRule, Project
 from annotate.pairings import ALL, PAIRINGS, paired
 from annotate.selectors.filters import Filters, filters_of
 from annotate.selectors.records import DatasetCut, cut_of, dataset_cut, records_stream
-from annotate.services.dataset_cards import dataset_card
+from annotate.services.dataset_cards import CardFigures, dataset_card
 from annotate.services.label_fits import labeller_of
 
 AUTO_STYLE = "auto"
@@ -95,14 +95,17 @@ class Export:
         style = _style_of(selection) if selection.style == AUTO_STYLE else selection.style
         extra = extra_reader(selection.project.pk, selection.columns)
         options = RowOptions(style, selection.prompt, selection.columns, extra)
-        counted = _Counted(_rows(row_format, selection, options))
+        figures, records = CardFigures(), selection.records()
+        if self.container.has_card:
+            records = _noticed(records, figures)
+        counted = _Counted(_rows(row_format, selection, options, records))
         return Contents(
             rows=counted,
             fields=row_format.fields(options) if row_format.fields else {},
             card=lambda: dataset_card(
                 manifest=self.manifest(),
                 title=selection.project.name,
-                records=selection.records(),
+                figures=figures,
                 n_rows=counted.n_rows,
             ),
             manifest=self.manifest,
@@ -166,15 +169,26 @@ class _Counted:
         return row
 
 
+def _noticed(
+    records: Iterator[ComparisonRecord], figures: CardFigures
+) -> Iterator[ComparisonRecord]:
+    for record in records:
+        figures.add(record)
+        yield record
+
+
 def _rows(
-    row_format: RowFormat, selection: Selection, options: RowOptions
+    row_format: RowFormat,
+    selection: Selection,
+    options: RowOptions,
+    records: Iterator[ComparisonRecord],
 ) -> Iterator[dict[str, Any]]:
     if not row_format.is_paired:
-        for record in selection.records():
+        for record in records:
             yield from row_format.rows(record, (), options)
         return
     labeller = labeller_of(selection.label_rule, selection.records)
-    for record in selection.records():
+    for record in records:
         labels: Sequence[PairLabel] = labeller(record)
         chosen = paired(labels, selection.pairing, record.external_id)
         yield from row_format.rows(record, chosen, options)

@@ -18,10 +18,11 @@ from annotate.access import (
     get_import_job_for,
     get_owned_project_for,
 )
-from annotate.data_forms import ExportForm, HubForm, MappingForm
+from annotate.data_forms import ExportForm, HubForm, MappingForm, asked_in_words
 from annotate.errors import ApplicationError
 from annotate.models import JobState
 from annotate.selectors.datasets import dataset_versions, manifest_rows
+from annotate.selectors.filters import filters_of
 from annotate.services.data_jobs import data_job_cancel
 from annotate.services.export_jobs import export_job_create, export_job_delete
 from annotate.services.exports import export_open
@@ -90,7 +91,7 @@ def version_page(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     context = page_context(access, nav="data") | {
         "version": version,
         "figures": manifest_rows(version),
-        "filters": version.manifest.get("filters", {}).items(),
+        "filters": filters_of(version.manifest.get("filters", {})).in_words(),
         "parents": version.manifest.get("parents", []),
         "links": version_links(access.project).get(number, []),
         "others": others,
@@ -194,6 +195,7 @@ def export_job(request: HtmxRequest, slug: str, public_id: UUID) -> HttpResponse
         "job": job,
         "kind": KINDS.get(JobState(job.state), "running"),
         "n_written": job.n_done * 1024,
+        "asked": asked_in_words(job.options),
     }
     part = "annotate/partials/_export_state.html"
     return render(request, part if request.htmx else "annotate/export_job.html", context)

@@ -115,7 +115,9 @@ def test_an_export_in_the_background_ends_as_a_file(ada: Client) -> None:
     assert "hx-get" in text_of(ada, place)
     export_job_run(job_id=job.pk)
     job.refresh_from_db()
-    assert job.sha256 in text_of(ada, place)
+    shown = text_of(ada, place)
+    assert job.sha256 in shown
+    assert "<dt>Format</dt><dd>TRL preference</dd>" in shown
     content = b"".join(ada.get(f"{place}file/").streaming_content)  # type: ignore[attr-defined]
     assert content.startswith(b'{"prompt"')
     ada.post(f"{place}delete/")
@@ -146,6 +148,13 @@ def test_versions_are_shown_compared_and_their_manifest_downloaded(
     assert "turned round" in text_of(ada, f"{PAGE}versions/2/since/1/")
     manifest = ada.get(f"{PAGE}versions/2/manifest/").json()
     assert (manifest["number"], manifest["parents"][0]["number"]) == (2, 1)
+
+
+def test_a_version_names_its_filters_in_words(ada: Client) -> None:
+    asked = {"label_rule": "human_majority-v1", "min_votes": 1, "without_simulated": "on"}
+    ada.post(f"{PAGE}versions/", asked)
+    shown = text_of(ada, f"{PAGE}versions/1/")
+    assert "<dd>verdicts per comparison: at least 1; without simulated verdicts</dd>" in shown
 
 
 def test_a_fitted_rule_is_frozen_in_the_background(ada: Client) -> None:
