@@ -247,6 +247,15 @@ def test_rows_of_one_csv_comparison_bring_one_label_each(project: Project, tmp_p
     assert (Comparison.objects.count(), Preference.objects.count()) == (2, 3)
 
 
+def test_a_csv_row_that_comes_twice_is_one_verdict(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    row = "q1,Why?,one,two,a,p\n"
+    path.write_text(f"id,prompt,response_a,response_b,preference,annotator\n{row}{row}")
+    report = comparisons_import(project=project, path=path)
+    assert (report.is_ok, report.n_created, report.n_preferences) == (True, 1, 1)
+    assert Preference.objects.count() == 1
+
+
 def test_rows_of_one_csv_comparison_may_lie_batches_apart(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
