@@ -37,6 +37,7 @@ class ImportTarget:
     annotators: dict[tuple[str, str], Annotator]
     has_comparisons: bool
     checks_in_sets: bool = False
+    is_planned_for: bool = False
 
     @classmethod
     def of(cls, project: Project) -> "ImportTarget":

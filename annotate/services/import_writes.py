@@ -28,7 +28,10 @@ from annotate.services.import_drafts import (
 from annotate.services.import_plans import BatchPlan, ImportTarget
 from annotate.services.references import Copied, references_in_sets
 from annotate.services.slots import comparisons_recount
+from annotate.services.table_statistics import empty_tables_analyze
 
+# Rows that tell the planner something; smaller imports need no plan.
+ENOUGH = 1_000
 ResponseKey = tuple[int, str, str]
 # A comparison's id, its verdicts and their lines.
 Labelled = tuple[int, Sequence[PreferenceRecord], Sequence[str]]
@@ -55,6 +58,9 @@ def batch_write(*, target: ImportTarget, plan: BatchPlan, drafts: dict[str, Draf
     if plan.labels:
         comparisons_recount(comparison_ids=sorted(plan.labels))
     target.has_comparisons = True
+    if not target.is_planned_for and len(plan.new) >= ENOUGH:
+        empty_tables_analyze()
+        target.is_planned_for = True
 
 
 def _rows_add(

@@ -17,6 +17,7 @@ from annotate.services.import_plans import BatchPlan, ImportTarget, batch_plan
 from annotate.services.import_screens import Screens, SeenRows
 from annotate.services.import_writes import batch_write
 from annotate.services.preferences import project_writers_lock
+from annotate.services.table_statistics import tables_analyze
 
 MAX_ERRORS_KEPT = 100
 MAX_ERRORS_LOGGED = 100_000
@@ -115,15 +116,6 @@ def comparisons_import(
         report.add_errors(list(error.errors))
         return report
     return _Import(project, path, import_format, options, progress).run()
-
-
-def tables_analyze() -> None:
-    """Let the planner know tables that have just grown, before autovacuum comes round."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "ANALYZE annotate_prompt, annotate_response, annotate_comparison,"
-            " annotate_comparisonresponse, annotate_preference"
-        )
 
 
 class _Import:

@@ -17,7 +17,6 @@ from django.db.models import ForeignKey, Model
 from annotate.models import Comparison, ComparisonResponse, Preference, Prompt, Response
 
 COPIED = (Prompt, Response, Comparison, ComparisonResponse, Preference)
-FIRST_SERVER = 150_000  # the first with has_parameter_privilege
 # An owner's own triggers on the tables would be left out too, so they keep the row checks.
 _ALLOWED = """
 SELECT has_parameter_privilege('session_replication_role', 'SET')
@@ -42,8 +41,6 @@ def references_check_at_once() -> None:
 def sets_are_allowed() -> bool:
     """Whether this login may check copied rows in sets."""
     with connection.cursor() as cursor:
-        if cursor.connection.info.server_version < FIRST_SERVER:
-            return False
         cursor.execute(_ALLOWED, [[model._meta.db_table for model in COPIED]])
         return bool(cursor.fetchone()[0])
 
@@ -82,13 +79,9 @@ class Copied:
         if not self.ranges:
             return
         queries = [orphans_query(model, column) for model, column, _, _ in self.ranges]
-        bounds = [
-            bound
-            for (_, n_keys), (_, _, *ends) in zip(queries, self.ranges, strict=True)
-            for bound in ends * n_keys
-        ]
+        bounds = [bound for _, _, *ends in self.ranges for bound in ends]
         with connection.cursor() as cursor:
-            cursor.execute(" UNION ALL ".join(query for query, _ in queries), bounds)
+            cursor.execute(" UNION ALL ".join(queries), bounds)
             orphaned = cursor.fetchall()
         if orphaned:
             raise IntegrityError(f"Rows without what they point to: {orphaned[0][0]}.")
@@ -114,20 +107,23 @@ def _role_set(role: str) -> None:
 
 
 @cache
-def orphans_query(model: type[Model], column: str) -> tuple[str, int]:
-    """A query for the foreign keys by which rows of a range point nowhere, and how many it asks.
+def orphans_query(model: type[Model], column: str) -> str:
+    """A query for the foreign keys by which rows of a range point nowhere.
 
-    It takes the range once for each. Every value is a probe of the parent's index, whatever the
-    planner believes about tables that have just grown.
+    The range is read once. Every value is a probe of the parent's index, whatever the planner
+    believes about tables that have just grown.
     """
     table = model._meta.db_table
     keys = [field for field in model._meta.concrete_fields if isinstance(field, ForeignKey)]
-    parts = [
-        f"SELECT '{table}.{field.column}' FROM ("
-        f'SELECT DISTINCT "{field.column}" AS key FROM "{table}"'
-        f' WHERE "{column}" BETWEEN %s AND %s) AS child'
-        f' WHERE key IS NOT NULL AND (SELECT parent.id FROM "{field.related_model._meta.db_table}"'
-        " AS parent WHERE parent.id = key) IS NULL"
+    names = ", ".join(f'"{field.column}"' for field in keys)
+    orphans = " UNION ALL ".join(
+        f"SELECT '{table}.{field.column}' AS key"
+        f' FROM (SELECT DISTINCT "{field.column}" AS value FROM copied) AS child'
+        " WHERE value IS NOT NULL AND (SELECT parent.id FROM"
+        f' "{field.related_model._meta.db_table}" AS parent WHERE parent.id = value) IS NULL'
         for field in keys
-    ]
-    return " UNION ALL ".join(parts), len(parts)
+    )
+    return (
+        f"(WITH copied AS MATERIALIZED"
+        f' (SELECT {names} FROM "{table}" WHERE "{column}" BETWEEN %s AND %s) {orphans})'
+    )
