@@ -10,14 +10,19 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+if TYPE_CHECKING:
+    from annotate.services.imports import ImportProgress
+
 SLUG = "transfer"
+STRETCH = 50_000
 Work = Callable[[], dict[str, Any]]
 
 
@@ -48,15 +53,26 @@ def main() -> None:
 
 def _importer(path: Path) -> Work:
     from annotate.models import Project
-    from annotate.services.imports import comparisons_import
+    from annotate.services.imports import WRITING, comparisons_import
     from annotate.services.projects import project_create
 
     def work() -> dict[str, Any]:
         project = Project.objects.filter(slug=SLUG).first() or project_create(
             name="Transfer", slug=SLUG, user=None
         )
-        report = comparisons_import(project=project, path=path)
-        return {"n_created": report.n_created, "n_errors": report.n_errors}
+        marks = [(0, time.monotonic())]
+
+        def mark(progress: "ImportProgress") -> None:
+            if progress.phase == WRITING and progress.n_done >= marks[-1][0] + STRETCH:
+                marks.append((progress.n_done, time.monotonic()))
+
+        report = comparisons_import(project=project, path=path, progress=mark)
+        speeds = [round((n - m) / (end - begun)) for (m, begun), (n, end) in pairwise(marks)]
+        return {
+            "n_created": report.n_created,
+            "n_errors": report.n_errors,
+            "rows_per_s_by_stretch": speeds,
+        }
 
     return work
 

@@ -2,10 +2,11 @@
 
 One million comparisons with one human label each are imported by COPY and exported as TRL
 preferences, native JSON lines and Parquet; every step is a process of its own, whose peak memory is
-measured. Before the import that counts, the same import is killed twice in the middle. Where
-LABEL_STUDIO_URL and LABEL_STUDIO_TOKEN name a Label Studio, the same rows go in and out there too.
+measured, and the import's speed for every stretch of rows. Before the import that counts, the same
+import is killed twice in the middle. Where a Label Studio is installed, as many of the same rows as
+it can take go in and out there and here.
 
-``python benchmarks/transfer.py [--quick] [--output OUT.json]``
+``python benchmarks/transfer.py [--quick] [--label-studio /path/to/venv/bin/label-studio]``
 """
 
 import argparse
@@ -22,7 +23,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx2 as httpx
 import psycopg
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,6 +31,7 @@ if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from benchmarks._server import environment_for, own_database  # noqa: E402
+from benchmarks.label_studio import label_studio  # noqa: E402
 
 SIZES = (100_000, 1_000_000)
 QUICK_SIZES = (2_000, 10_000)
@@ -41,6 +42,12 @@ EXPORTS = {
     "parquet": "trl-preference:parquet",
 }
 N_PEOPLE = 50
+CHUNK = 5_000
+LABEL_STUDIO_CONFIG = (
+    '<View><Text name="prompt" value="$prompt"/><Text name="answer1" value="$answer1"/>'
+    '<Text name="answer2" value="$answer2"/>'
+    '<Pairwise name="preference" toName="answer1,answer2"/></View>'
+)
 TABLES = ("prompt", "response", "comparison", "comparisonresponse", "preference")
 
 
@@ -122,7 +129,7 @@ def measure(n_rows: int, folder: Path) -> dict[str, Any]:
     write_rows(path, n_rows)
     with own_database(f"transfer_{os.getpid()}") as url:
         first = kill_in_the_middle(url, path, n_rows, written=0.3)
-        second = kill_in_the_middle(url, path, n_rows, written=1.3)
+        second = kill_in_the_middle(url, path, n_rows, written=1.0)
         imported = step(url, "import", path, n_rows)
         n_twice = duplicates(url)
         again = step(url, "import", path, n_rows)
@@ -142,33 +149,26 @@ def measure(n_rows: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def measure_label_studio(n_rows: int) -> dict[str, Any] | None:
-    """Send the same rows through a Label Studio, where the environment names one."""
-    address, token = os.environ.get("LABEL_STUDIO_URL"), os.environ.get("LABEL_STUDIO_TOKEN")
-    if not address or not token:
-        return None
-    config = (
-        '<View><Text name="prompt" value="$prompt"/><Text name="answer1" value="$answer1"/>'
-        '<Text name="answer2" value="$answer2"/>'
-        '<Pairwise name="preference" toName="answer1,answer2"/></View>'
-    )
-    tasks = [_task(row) for row in rows(n_rows)]
-    with httpx.Client(
-        base_url=address, headers={"Authorization": f"Token {token}"}, timeout=1800
-    ) as client:
-        project = client.post("/api/projects", json={"title": "transfer", "label_config": config})
-        place = f"/api/projects/{project.raise_for_status().json()['id']}"
+def measure_label_studio(program: Path, n_rows: int) -> dict[str, Any]:
+    """Send the same rows through a Label Studio, by the thousand as its requests allow."""
+    with label_studio(program) as client:
+        form = {"title": "transfer", "label_config": LABEL_STUDIO_CONFIG}
+        project = client.post("/api/projects/", json=form).raise_for_status().json()["id"]
+        tasks = [_task(row) for row in rows(n_rows)]
         begun = time.monotonic()
-        client.post(f"{place}/import", json=tasks).raise_for_status()
+        for start in range(0, n_rows, CHUNK):
+            chunk = tasks[start : start + CHUNK]
+            client.post(f"/api/projects/{project}/import", json=chunk).raise_for_status()
         imported = time.monotonic() - begun
         begun = time.monotonic()
-        client.get(f"{place}/export", params={"exportType": "JSON"}).raise_for_status()
+        export = client.get(f"/api/projects/{project}/export", params={"exportType": "JSON"})
         exported = time.monotonic() - begun
-        client.delete(place)
+        n_exported = len(export.raise_for_status().json())
     return {
         "n_rows": n_rows,
+        "n_exported": n_exported,
         "import_rows_per_s": round(n_rows / imported, 1),
-        "export_rows_per_s": round(n_rows / exported, 1),
+        "export_rows_per_s": round(n_exported / exported, 1),
     }
 
 
@@ -188,6 +188,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="ends within a minute")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/transfer.json")
     parser.add_argument("--rows", type=int, help="one size instead of the usual ones")
+    parser.add_argument("--label-studio", type=Path, help="the program to compare with")
+    parser.add_argument("--label-studio-rows", type=int, default=LABEL_STUDIO_ROWS)
     options = parser.parse_args()
     sizes = (options.rows,) if options.rows else QUICK_SIZES if options.quick else SIZES
     import django
@@ -195,6 +197,7 @@ def main() -> None:
     django.setup()
     with tempfile.TemporaryDirectory() as folder:
         found = [measure(size, Path(folder)) for size in sizes]
+        beside = _side_by_side(options.label_studio, options.label_studio_rows, Path(folder))
     largest = found[-1]
     result = {
         "benchmark": "transfer",
@@ -206,11 +209,26 @@ def main() -> None:
         "export_rows_per_s": largest["export_rows_per_s"],
         "peak_mb": largest["peak_mb"],
         "sizes": found,
-        "label_studio": measure_label_studio(min(LABEL_STUDIO_ROWS, largest["n_rows"])),
+        "label_studio": beside,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(result, indent=2) + "\n")
-    print(_table(found))
+    print(_table(found if beside is None else [*found, beside["tandem"]]))
+    if beside is not None:
+        print(_sentence(beside))
+
+
+def _side_by_side(program: Path | None, n_rows: int, folder: Path) -> dict[str, Any] | None:
+    if program is None:
+        return None
+    return {**measure_label_studio(program, n_rows), "tandem": measure(n_rows, folder)}
+
+
+def _sentence(beside: dict[str, Any]) -> str:
+    return (
+        f"Label Studio, {beside['n_rows']:,} of the same rows: "
+        f"{beside['import_rows_per_s']:,.0f} rows/s in, {beside['export_rows_per_s']:,.0f} out."
+    )
 
 
 def _table(found: list[dict[str, Any]]) -> str:
@@ -222,6 +240,7 @@ def _table(found: list[dict[str, Any]]) -> str:
                 f"| {size['n_rows']:,} | {name} | {told['rows_per_s']:,.0f} | "
                 f"{told['peak_mb']:.0f} | {told['cpu_seconds']:.1f} |"
             )
+        lines.append(f"rows/s in, by stretch: {size['import']['rows_per_s_by_stretch']}")
     return "\n".join(lines)
 
 

@@ -35,6 +35,9 @@ REDIS_SOCKET = "redis.sock"
 MAX_SOCKET_PATH = 100
 START_SECONDS = 60
 ORPHAN_SECONDS = 15
+# Room for the indexes of a million comparisons, and checkpoints so far apart that an import does
+# not write every page of them to the log over and over.
+ROOMY = ("shared_buffers=256MB", "max_wal_size=2GB", "checkpoint_timeout=15min")
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
@@ -229,7 +232,7 @@ def _postgres_start(data_dir: Path, *, durable: bool) -> None:
     for lock in (pgdata / "postmaster.pid", socket_dir(data_dir) / f"{POSTGRES_SOCKET}.lock"):
         _drop_stale_lock(lock, pgdata)
     log = pgdata / "server.log"
-    options = ["listen_addresses=", "unix_socket_permissions=0700"]
+    options = ["listen_addresses=", "unix_socket_permissions=0700", *ROOMY]
     options += [f"unix_socket_directories={socket_dir(data_dir)}"]
     options += [] if durable else NOT_DURABLE
     flags = " ".join(f"-c {shlex.quote(option)}" for option in options)

@@ -31,14 +31,16 @@ def parse_json(line: bytes) -> Any:
 
 
 def _has_rounded(value: Any) -> bool:
-    kind = type(value)
-    if kind is dict:
-        value = value.values()
-    elif kind is float:
-        return bool(value >= _ROUNDED or value <= -_ROUNDED)
-    elif kind is not list:
-        return False
-    return any(type(item) in _CONTAINERS and _has_rounded(item) for item in value)
+    waiting = [value]
+    for held in waiting:
+        kind = type(held)
+        if kind is dict:
+            waiting += [item for item in held.values() if type(item) in _CONTAINERS]
+        elif kind is list:
+            waiting += [item for item in held if type(item) in _CONTAINERS]
+        elif kind is float and (held >= _ROUNDED or held <= -_ROUNDED):
+            return True
+    return False
 
 
 _CONTAINERS = frozenset({dict, list, float})

@@ -1,7 +1,8 @@
 """The entries of ``human`` and ``llm`` in native JSONL, read and written."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -42,7 +43,7 @@ KNOWN = {kind: KNOWN_FIELDS | {name} for kind, name in NAME_FIELD.items()}
 
 
 def parse_verdict(entry: dict[str, Any], at: str, kind: str, n: int) -> PreferenceRecord:
-    """Turn one entry into a verdict on ``n`` responses.
+    """Turn one entry into a verdict on ``n`` responses; only what is there is looked at.
 
     Raises
     ------
@@ -50,29 +51,58 @@ def parse_verdict(entry: dict[str, Any], at: str, kind: str, n: int) -> Preferen
         If a field is missing, of the wrong kind or out of range.
     """
     verdict, ranking = _verdict(entry.get("preference", MISSING), f"{at}.preference", n)
+    annotator = _name(entry, at, kind)
+    active_ms = _active_ms(entry, at)
+    if entry.keys() <= _PLAIN[kind]:
+        return PreferenceRecord(annotator, kind, verdict, ranking, active_ms=active_ms)
     return PreferenceRecord(
-        annotator=_name(entry, at, kind),
-        kind=kind,
-        verdict=verdict,
-        ranking=ranking,
+        annotator,
+        kind,
+        verdict,
+        ranking,
         strength=_strength(entry.get("strength"), f"{at}.strength", ranking),
-        aspects=the_object(entry.get("aspects"), f"{at}.aspects"),
-        ratings=the_object(entry.get("ratings"), f"{at}.ratings"),
-        reasons=the_object(entry.get("reasons"), f"{at}.reasons"),
         spans=_spans(entry, at, n),
-        rationale=optional_text(entry.get("rationale"), f"{at}.rationale"),
-        confidence=number(entry.get("confidence"), f"{at}.confidence", low=-1e9, high=1e9),
-        probability=number(entry.get("probability"), f"{at}.probability", low=0, high=1),
         shown_order=_shown_order(entry, at, n),
-        active_ms=_active_ms(entry, at),
-        replicate=whole(entry.get("replicate"), f"{at}.replicate", high=MAX_COUNT) or 0,
-        revision=whole(entry.get("revision"), f"{at}.revision", high=MAX_COUNT) or 0,
-        is_simulated=flag(entry.get("simulated"), f"{at}.simulated") or False,
-        is_override=flag(entry.get("override"), f"{at}.override") or False,
+        active_ms=active_ms,
         extra=_extra(entry, at, kind),
         origin=_origin(entry, at),
-        created_at=moment(entry.get("created_at"), f"{at}.created_at"),
+        **{
+            field: check(entry[name], f"{at}.{name}")
+            for name, (field, check) in _CHECKS.items()
+            if name in entry
+        },
     )
+
+
+# What most entries consist of.
+_PLAIN = {
+    kind: frozenset({name, "preference", "seconds", "active_ms"})
+    for kind, name in NAME_FIELD.items()
+}
+
+
+def _count(value: Any, at: str) -> int:
+    return whole(value, at, high=MAX_COUNT) or 0
+
+
+def _is_set(value: Any, at: str) -> bool:
+    return flag(value, at) or False
+
+
+# The fields that stand alone: what they become, and the check that makes it.
+_CHECKS: dict[str, tuple[str, Callable[[Any, str], Any]]] = {
+    "aspects": ("aspects", the_object),
+    "ratings": ("ratings", the_object),
+    "reasons": ("reasons", the_object),
+    "rationale": ("rationale", optional_text),
+    "confidence": ("confidence", partial(number, low=-1e9, high=1e9)),
+    "probability": ("probability", partial(number, low=0, high=1)),
+    "replicate": ("replicate", _count),
+    "revision": ("revision", _count),
+    "simulated": ("is_simulated", _is_set),
+    "override": ("is_override", _is_set),
+    "created_at": ("created_at", moment),
+}
 
 
 def _name(entry: dict[str, Any], at: str, kind: str) -> str:
@@ -146,7 +176,9 @@ def _strength(value: Any, at: str, ranking: tuple[int, ...] | None) -> float | N
 def _spans(entry: dict[str, Any], at: str, n: int) -> list[dict[str, Any]]:
     spans: list[dict[str, Any]] = []
     for field, kind in (("spans", None), ("errors", "error"), ("span_comments", "comment")):
-        for index, value in enumerate(the_list(entry.get(field), f"{at}.{field}")):
+        if field not in entry:
+            continue
+        for index, value in enumerate(the_list(entry[field], f"{at}.{field}")):
             place = f"{at}.{field}[{index}]"
             if not isinstance(value, dict):
                 raise RowProblem(place, "A span must be an object.", "Write { … }.")
@@ -173,8 +205,11 @@ def _shown_order(entry: dict[str, Any], at: str, n: int) -> tuple[int, ...] | No
 
 
 def _active_ms(entry: dict[str, Any], at: str) -> int | None:
-    given = whole(entry.get("active_ms"), f"{at}.active_ms", high=MAX_MS)
-    seconds = number(entry.get("seconds"), f"{at}.seconds", low=0, high=MAX_MS / 1000)
+    given, seconds = entry.get("active_ms"), entry.get("seconds")
+    if given is not None:
+        given = whole(given, f"{at}.active_ms", high=MAX_MS)
+    if seconds is not None:
+        seconds = number(seconds, f"{at}.seconds", low=0, high=MAX_MS / 1000)
     if given is not None or seconds is None:
         return given
     return round(seconds * 1000)
@@ -190,13 +225,18 @@ def _extra(entry: dict[str, Any], at: str, kind: str) -> dict[str, Any]:
 
 def _origin(entry: dict[str, Any], at: str) -> dict[str, Any]:
     found = {
-        "source": optional_text(entry.get("source"), f"{at}.source", limit=40),
-        "protocol_version": whole(
-            entry.get("protocol_version"), f"{at}.protocol_version", high=MAX_COUNT
-        ),
-        "cost_usd": number(entry.get("cost_usd"), f"{at}.cost_usd", low=0, high=1e6),
+        name: check(entry[name], f"{at}.{name}")
+        for name, check in _ORIGIN_CHECKS.items()
+        if name in entry
     }
     return {key: value for key, value in found.items() if value}
+
+
+_ORIGIN_CHECKS: dict[str, Callable[[Any, str], Any]] = {
+    "source": partial(optional_text, limit=40),
+    "protocol_version": partial(whole, high=MAX_COUNT),
+    "cost_usd": partial(number, low=0, high=1e6),
+}
 
 
 def numbered(verdicts: Iterable[PreferenceRecord]) -> tuple[PreferenceRecord, ...]:

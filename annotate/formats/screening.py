@@ -25,21 +25,31 @@ AROUND = 30
 
 def leak_in(text: str, source_model: str) -> str:
     """Return the words with which a response gives its model away, or ""."""
-    if source_model and len(source_model) > 4 and source_model in text:
-        return source_model
-    # Looking for plain names first is many times as fast as the pattern.
-    for name in NAMES:
-        if name in text:
-            found = LEAK.search(text)
-            return found.group()[: 2 * AROUND] if found else ""
-    return ""
+    return _own_name(text, source_model) or (_words(text) if _names_a_model(text) else "")
 
 
 def leaks_of(record: ComparisonRecord) -> list[tuple[str, str]]:
     """The model and the words of every response of a comparison that gives its model away."""
+    look = _names_a_model("\n".join([response.text for response in record.responses]))
     found = []
     for response in record.responses:
-        words = leak_in(response.text, response.source_model)
+        words = _own_name(response.text, response.source_model)
+        if look and not words:
+            words = leak_in(response.text, "")
         if words:
             found.append((response.source_model or "unknown", words))
     return found
+
+
+def _own_name(text: str, source_model: str) -> str:
+    return source_model if len(source_model) > 4 and source_model in text else ""
+
+
+def _names_a_model(text: str) -> bool:
+    # Looking for plain names first is many times as fast as the pattern.
+    return any([name in text for name in NAMES])  # noqa: C419 (a generator takes twice as long)
+
+
+def _words(text: str) -> str:
+    found = LEAK.search(text)
+    return found.group()[: 2 * AROUND] if found else ""

@@ -5,7 +5,10 @@ Planning only reads, so the checking pass and the writing pass judge rows alike.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import is_
 from typing import Any
+
+from django.utils import timezone
 
 from annotate.formats.base import ComparisonRecord, PreferenceRecord, RowError
 from annotate.models import (
@@ -15,6 +18,12 @@ from annotate.models import (
     Protocol,
 )
 from annotate.selectors.records import comparison_records
+from annotate.services.import_drafts import Destination
+from annotate.services.references import (
+    parents_hold,
+    references_check_at_once,
+    sets_are_allowed,
+)
 
 Labels = list[PreferenceRecord]
 
@@ -24,20 +33,30 @@ class ImportTarget:
     """The project that an import writes to, with the annotators it knows by kind and name."""
 
     project: Project
-    protocol: Protocol
+    destination: Destination
     annotators: dict[tuple[str, str], Annotator]
     has_comparisons: bool
+    checks_in_sets: bool = False
+    is_planned_for: bool = False
 
     @classmethod
     def of(cls, project: Project) -> "ImportTarget":
         """Read what every batch needs."""
         annotators = Annotator.objects.filter(project=project)
+        protocol = project.protocol
         return cls(
             project=project,
-            protocol=project.protocol,
+            destination=Destination(project.pk, protocol.pk, protocol.overlap, str(timezone.now())),
             annotators={(a.kind, a.name): a for a in annotators},
             has_comparisons=Comparison.objects.filter(project=project).exists(),
         )
+
+    def hold(self) -> None:
+        """Prepare for writing: nobody removes what the new rows point to until they are there."""
+        references_check_at_once()
+        self.checks_in_sets = sets_are_allowed()
+        protocol = Protocol(pk=self.destination.protocol_id)
+        parents_hold([self.project, protocol, *self.annotators.values()])
 
 
 @dataclass
@@ -105,7 +124,7 @@ def _plan_new(plan: BatchPlan, target: ImportTarget, record: ComparisonRecord) -
         return
     errors, labels = _added_labels(target, record, [])
     plan.errors += errors
-    if len(labels) > 1:
+    if not all(map(is_, labels, record.preferences)) or len(labels) < len(record.preferences):
         record = replace(record, preferences=tuple(labels))
     plan.new.append(record)
 

@@ -1,45 +1,77 @@
 """Writing one batch of an import."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
 
 from django.db import connection
-from django.utils import timezone
 
-from annotate.formats.base import ComparisonRecord, PreferenceRecord
-from annotate.formats.json_lines import dump_json
+from annotate.formats.base import PreferenceRecord
 from annotate.models import (
     Annotator,
     Comparison,
     ComparisonResponse,
     Preference,
-    Project,
     Prompt,
     Response,
 )
-from annotate.selectors.records import ORIGIN_KEY
-from annotate.services.assignments import comparisons_recount
-from annotate.services.copying import ids_reserve, json_text, rows_copy
-from annotate.services.import_plans import BatchPlan, ImportTarget, Labels
+from annotate.services.copying import NULL, ids_reserve, lines_copy
+from annotate.services.import_drafts import (
+    COMPARISON_COLUMNS,
+    PREFERENCE_COLUMNS,
+    PROMPT_COLUMNS,
+    RESPONSE_COLUMNS,
+    SLOT_COLUMNS,
+    Draft,
+    draft_of,
+    preference_line,
+)
+from annotate.services.import_plans import BatchPlan, ImportTarget
+from annotate.services.references import Copied, references_in_sets
+from annotate.services.slots import comparisons_recount
+from annotate.services.table_statistics import empty_tables_analyze
 
-KEY_SPACE = b"tandem-import"
+# Rows that tell the planner something; smaller imports need no plan.
+ENOUGH = 1_000
 ResponseKey = tuple[int, str, str]
-Values = tuple[Any, ...]
+# A comparison's id, its verdicts and their lines.
+Labelled = tuple[int, Sequence[PreferenceRecord], Sequence[str]]
 
 
-def batch_write(*, target: ImportTarget, plan: BatchPlan) -> None:
-    """Write what a plan adds; the caller holds the transaction and the comparison locks."""
-    now = timezone.now()
+def batch_write(*, target: ImportTarget, plan: BatchPlan, drafts: dict[str, Draft]) -> None:
+    """Write what a plan adds; the caller holds the transaction and the comparison locks.
+
+    A comparison whose draft was made of another record, with other verdicts, is drafted again.
+    """
     _annotators_add(target, plan)
-    comparisons = _comparisons_add(target, plan.new, now)
-    pairs = [(pk, record.external_id, list(record.preferences)) for pk, record in comparisons]
-    pairs += [(pk, record.external_id, labels) for pk, (record, labels) in plan.labels.items()]
-    _preferences_add(target, pairs, now)
+    to = target.destination
+    made = [drafts[record.external_id] for record in plan.new]
+    made = [
+        draft if draft.record is record else draft_of(to, record)
+        for draft, record in zip(made, plan.new, strict=True)
+    ]
+    added: list[Labelled] = [
+        (pk, labels, [preference_line(to, record.external_id, label) for label in labels])
+        for pk, (record, labels) in plan.labels.items()
+    ]
+    with references_in_sets(allowed=target.checks_in_sets) as copied:
+        _rows_add(target, made, added, copied)
     if plan.labels:
         comparisons_recount(comparison_ids=sorted(plan.labels))
     target.has_comparisons = True
+    if not target.is_planned_for and len(plan.new) >= ENOUGH:
+        empty_tables_analyze()
+        target.is_planned_for = True
+
+
+def _rows_add(
+    target: ImportTarget, drafts: list[Draft], added: list[Labelled], copied: Copied
+) -> None:
+    pks = _comparisons_add(target, drafts, copied) if drafts else []
+    made: list[Labelled] = [
+        (pk, draft.record.preferences, draft.preferences)
+        for pk, draft in zip(pks, drafts, strict=True)
+    ]
+    _preferences_add(target, made + added, copied)
 
 
 def _annotators_add(target: ImportTarget, plan: BatchPlan) -> None:
@@ -58,200 +90,127 @@ def _annotators_add(target: ImportTarget, plan: BatchPlan) -> None:
         target.annotators[annotator.kind, annotator.name] = annotator
 
 
-def turns_hash(turns: Sequence[dict[str, str]]) -> str:
-    """Hash a conversation; equal turns are one prompt."""
-    return hashlib.sha256(dump_json(turns, sort_keys=True)).hexdigest()
-
-
-def text_hash(text: str) -> str:
-    """Hash a response's text."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _comparisons_add(
-    target: ImportTarget, records: list[ComparisonRecord], now: datetime
-) -> list[tuple[int, ComparisonRecord]]:
-    if not records:
-        return []
-    hashes = [turns_hash(record.turns) for record in records]
-    prompts, is_known = _prompts_add(target, dict(zip(hashes, records, strict=True)))
-    placed = [(prompts[digest], record) for digest, record in zip(hashes, records, strict=True)]
-    responses = _responses_add(placed, {prompts[digest] for digest in is_known})
-    pks = ids_reserve(Comparison, count=len(records))
-    made = list(zip(pks, placed, strict=True))
-    rows_copy(
+def _comparisons_add(target: ImportTarget, drafts: list[Draft], copied: Copied) -> list[int]:
+    prompts = _prompts_add(target, drafts, copied)
+    responses = _responses_add(drafts, prompts, copied)
+    pks = ids_reserve(Comparison, count=len(drafts))
+    made = list(zip(pks, (prompts.ids[draft.prompt_hash] for draft in drafts), drafts, strict=True))
+    lines_copy(
         Comparison,
         COMPARISON_COLUMNS,
-        (_comparison(target, pk, prompt_id, record, str(now)) for pk, (prompt_id, record) in made),
+        [f"{pk}\t{prompt_id}\t{draft.comparison}" for pk, prompt_id, draft in made],
     )
-    rows_copy(
+    copied.add(Comparison, "id", pks)
+    lines_copy(
         ComparisonResponse,
-        ("comparison_id", "response_id", "position", "external_id"),
-        (
-            (pk, responses[prompt_id, response.source_model, response.text], place,
-             response.external_id)
-            for pk, (prompt_id, record) in made
-            for place, response in enumerate(record.responses)
-        ),
-    )  # fmt: skip
-    return list(zip(pks, records, strict=True))
-
-
-COMPARISON_COLUMNS = (
-    "id", "project_id", "prompt_id", "external_id", "criterion", "metadata", "n_responses",
-    "wanted_labels", "open_slots", "priority", "skill", "is_reserved", "is_gold", "created_at",
-)  # fmt: skip
-
-
-def _comparison(
-    target: ImportTarget, pk: int, prompt_id: int, record: ComparisonRecord, now: str
-) -> Values:
-    overlap = target.protocol.overlap
-    # The same count as `comparisons_recount`: corrections and replicates take no slot.
-    n_human = sum(
-        label.kind == "human" and not (label.revision or label.replicate or label.is_override)
-        for label in record.preferences
+        SLOT_COLUMNS,
+        [
+            f"{pk}\t{responses[prompt_id, response.source_model, response.content_hash]}\t"
+            f"{response.slot}"
+            for pk, prompt_id, draft in made
+            for response in draft.responses
+        ],
     )
-    return (
-        pk, target.project.pk, prompt_id, record.external_id, record.criterion,
-        json_text(record.metadata), len(record.responses), overlap, max(0, overlap - n_human),
-        0.0, "", False, False, now,
-    )  # fmt: skip
+    copied.add(ComparisonResponse, "comparison_id", pks)
+    return pks
 
 
-# Plain SQL: a thousand values take the queryset as long as the statement itself.
-_KNOWN_PROMPTS = (
-    "SELECT content_hash, id FROM annotate_prompt WHERE project_id = %s AND content_hash = ANY(%s)"
-)
+@dataclass(frozen=True, slots=True)
+class _Prompts:
+    """Every prompt's id by its hash; ``known`` were there already."""
+
+    ids: dict[str, int]
+    known: set[int]
 
 
-def _prompts_add(
-    target: ImportTarget, records: dict[str, ComparisonRecord]
-) -> tuple[dict[str, int], set[str]]:
-    """Return every prompt's id by its hash, and the hashes that were there already."""
+# One probe of the index for each hash: given as a list, PostgreSQL reads the whole table where it
+# has no statistics yet. Locked as a foreign key's check would.
+_KNOWN_PROMPTS = """
+SELECT hash, found.id FROM unnest(string_to_array(%s, ',')) AS hash CROSS JOIN LATERAL (
+    SELECT id FROM annotate_prompt
+    WHERE project_id = %s AND content_hash = hash OFFSET 0 FOR KEY SHARE
+) AS found
+"""
+
+
+def _prompts_add(target: ImportTarget, drafts: list[Draft], copied: Copied) -> _Prompts:
+    by_hash = {draft.prompt_hash: draft for draft in drafts}
     with connection.cursor() as cursor:
-        cursor.execute(_KNOWN_PROMPTS, [target.project.pk, list(records)])
+        cursor.execute(_KNOWN_PROMPTS, [",".join(by_hash), target.project.pk])
         found = dict(cursor.fetchall())
-    missing = [digest for digest in records if digest not in found]
+    missing = [digest for digest in by_hash if digest not in found]
     pks = ids_reserve(Prompt, count=len(missing))
-    rows_copy(
-        Prompt,
-        ("id", "project_id", "turns", "content_hash"),
-        (
-            (pk, target.project.pk, json_text(records[digest].turns), digest)
-            for pk, digest in zip(pks, missing, strict=True)
-        ),
-    )
-    return {**found, **dict(zip(missing, pks, strict=True))}, set(found)
+    lines = [f"{pk}\t{by_hash[digest].prompt}" for pk, digest in zip(pks, missing, strict=True)]
+    lines_copy(Prompt, PROMPT_COLUMNS, lines)
+    copied.add(Prompt, "id", pks)
+    return _Prompts({**found, **dict(zip(missing, pks, strict=True))}, set(found.values()))
 
 
 def _responses_add(
-    placed: list[tuple[int, ComparisonRecord]], known_prompts: set[int]
+    drafts: list[Draft], prompts: _Prompts, copied: Copied
 ) -> dict[ResponseKey, int]:
     """Return every response's id; only prompts that were there can have some of them already."""
-    keys: dict[ResponseKey, str] = {
-        (prompt_id, response.source_model, response.text): ""
-        for prompt_id, record in placed
-        for response in record.responses
-    }
-    for key in keys:
-        keys[key] = text_hash(key[2])
-    found = _known_responses(keys, known_prompts)
-    missing = [key for key in keys if key not in found]
+    lines: dict[ResponseKey, str] = {}
+    for draft in drafts:
+        prompt_id = prompts.ids[draft.prompt_hash]
+        for response in draft.responses:
+            lines[prompt_id, response.source_model, response.content_hash] = response.line
+    found = _known_responses(prompts.known)
+    missing = [key for key in lines if key not in found] if found else list(lines)
     pks = ids_reserve(Response, count=len(missing))
-    rows_copy(
+    lines_copy(
         Response,
-        ("id", "prompt_id", "source_model", "text", "content_hash"),
-        ((pk, *key, keys[key]) for pk, key in zip(pks, missing, strict=True)),
+        RESPONSE_COLUMNS,
+        [f"{pk}\t{key[0]}\t{lines[key]}" for pk, key in zip(pks, missing, strict=True)],
     )
+    copied.add(Response, "id", pks)
     return {**found, **dict(zip(missing, pks, strict=True))}
 
 
-def _known_responses(
-    keys: dict[ResponseKey, str], known_prompts: set[int]
-) -> dict[ResponseKey, int]:
-    if not known_prompts:
+_KNOWN_RESPONSES = (
+    "SELECT prompt_id, source_model, content_hash, id FROM annotate_response"
+    " WHERE prompt_id = ANY(%s) FOR KEY SHARE"
+)
+
+
+def _known_responses(prompt_ids: set[int]) -> dict[ResponseKey, int]:
+    if not prompt_ids:
         return {}
-    present = Response.objects.filter(prompt_id__in=known_prompts)
-    fields = ("prompt_id", "source_model", "content_hash", "pk")
-    held = {
-        (prompt, model, digest): pk for prompt, model, digest, pk in present.values_list(*fields)
-    }
-    return {
-        key: held[key[0], key[1], digest]
-        for key, digest in keys.items()
-        if (key[0], key[1], digest) in held
-    }
+    with connection.cursor() as cursor:
+        cursor.execute(_KNOWN_RESPONSES, [list(prompt_ids)])
+        return {(prompt, model, digest): pk for prompt, model, digest, pk in cursor.fetchall()}
 
 
-PREFERENCE_COLUMNS = (
-    "id", "comparison_id", "annotator_id", "protocol_id", "idempotency_key", "supersedes_id",
-    "verdict", "ranking", "strength", "aspects", "ratings", "spans", "reasons", "rationale",
-    "confidence", "probability", "shown_order", "active_ms", "cost_usd", "source", "replicate",
-    "is_override", "extra", "created_at",
-)  # fmt: skip
-
-
-def _preferences_add(
-    target: ImportTarget, labelled: list[tuple[int, str, Labels]], now: datetime
-) -> None:
-    n_labels = sum(len(labels) for _, _, labels in labelled)
-    pks = iter(ids_reserve(Preference, count=n_labels))
-    heads = _heads([pk for pk, _, labels in labelled if any(x.revision for x in labels)])
-    rows_copy(Preference, PREFERENCE_COLUMNS, _preferences(target, labelled, pks, heads, str(now)))
+def _preferences_add(target: ImportTarget, labelled: list[Labelled], copied: Copied) -> None:
+    n_labels = sum(len(labels) for _, labels, _ in labelled)
+    if not n_labels:
+        return
+    pks = ids_reserve(Preference, count=n_labels)
+    heads = _heads([pk for pk, labels, _ in labelled if any(x.revision for x in labels)])
+    lines_copy(Preference, PREFERENCE_COLUMNS, _preferences(target, labelled, iter(pks), heads))
+    copied.add(Preference, "id", pks)
 
 
 def _preferences(
     target: ImportTarget,
-    labelled: list[tuple[int, str, Labels]],
+    labelled: list[Labelled],
     pks: Iterator[int],
     heads: dict[tuple[int, int, int], int],
-    now: str,
-) -> Iterator[Values]:
-    for comparison_id, external_id, labels in labelled:
-        for label in labels:
+) -> Iterator[str]:
+    for comparison_id, labels, lines in labelled:
+        for label, line in zip(labels, lines, strict=True):
             pk = next(pks)
             annotator_id = target.annotators[label.kind, label.annotator].pk
             chain = (comparison_id, annotator_id, label.replicate)
-            key = idempotency_key(target.project, external_id, label)
-            before = heads[chain] if label.revision else None
+            before = heads[chain] if label.revision else NULL
             heads[chain] = pk
-            yield (
-                pk, comparison_id, annotator_id, target.protocol.pk, key, before,
-                *_verdict(label, now),
-            )  # fmt: skip
+            yield f"{pk}\t{comparison_id}\t{annotator_id}\t{before}\t{line}"
 
 
 def _heads(comparison_ids: list[int]) -> dict[tuple[int, int, int], int]:
     """The standing verdict of each annotator on the comparisons that receive corrections."""
+    if not comparison_ids:
+        return {}
     rows = Preference.objects.current().filter(comparison_id__in=comparison_ids)
     fields = ("comparison_id", "annotator_id", "replicate", "pk")
     return {(c, a, r): pk for c, a, r, pk in rows.values_list(*fields)}
-
-
-def _verdict(label: PreferenceRecord, now: str) -> Values:
-    Source = Preference.Source
-    extra = {**label.extra, ORIGIN_KEY: label.origin} if label.origin else label.extra
-    return (
-        label.verdict, _array(label.ranking), label.strength, _json(label.aspects),
-        _json(label.ratings), json_text(label.spans) if label.spans else "[]",
-        _json(label.reasons), label.rationale, label.confidence, label.probability,
-        _array(label.shown_order), label.active_ms,
-        # What a verdict cost elsewhere is no money of this project; it stays in its origin.
-        0, (Source.SIMULATED if label.is_simulated else Source.IMPORT).value, label.replicate,
-        label.is_override, _json(extra), str(label.created_at) if label.created_at else now,
-    )  # fmt: skip
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json_text(value) if value else "{}"
-
-
-def _array(values: tuple[int, ...] | None) -> str | None:
-    return None if values is None else "{" + ",".join(map(str, values)) + "}"
-
-
-def idempotency_key(project: Project, external_id: str, label: PreferenceRecord) -> str:
-    """The key that an imported verdict always gets: the same verdict, the same key."""
-    content = dump_json([project.pk, external_id, label.key, label.content()], sort_keys=True)
-    return hashlib.blake2b(content, digest_size=16, person=KEY_SPACE).hexdigest()

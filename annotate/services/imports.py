@@ -7,16 +7,17 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
+from annotate.collecting import old_objects_aside
 from annotate.formats.base import ComparisonRecord, FormatError, ImportFormat, RowError
 from annotate.formats.registry import AUTO, import_format_of
 from annotate.models import Project
 from annotate.services.assignments import comparisons_lock
-from annotate.services.copying import references_check_at_once
 from annotate.services.import_batches import BATCH, ImportBatch, import_batches
 from annotate.services.import_plans import BatchPlan, ImportTarget, batch_plan
 from annotate.services.import_screens import Screens, SeenRows
 from annotate.services.import_writes import batch_write
 from annotate.services.preferences import project_writers_lock
+from annotate.services.table_statistics import tables_analyze
 
 MAX_ERRORS_KEPT = 100
 MAX_ERRORS_LOGGED = 100_000
@@ -117,15 +118,6 @@ def comparisons_import(
     return _Import(project, path, import_format, options, progress).run()
 
 
-def tables_analyze() -> None:
-    """Let the planner know tables that have just grown, before autovacuum comes round."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "ANALYZE annotate_prompt, annotate_response, annotate_comparison,"
-            " annotate_comparisonresponse, annotate_preference"
-        )
-
-
 class _Import:
     """One run over one file."""
 
@@ -152,7 +144,7 @@ class _Import:
     def run(self) -> ImportReport:
         """Write at once what can be; whatever is wrong is taken back and looked for in full."""
         try:
-            with transaction.atomic():
+            with transaction.atomic(), old_objects_aside():
                 project_import_lock(project_id=self.project.pk)
                 self._run_locked()
         except _Refused:
@@ -199,7 +191,7 @@ class _Import:
         """Check every row; return the ids of known comparisons that get new verdicts."""
         seen = SeenRows(one_label_per_row=self.format.one_label_per_row)
         extended: set[int] = set()
-        for batch in self._batches():
+        for batch in self._batches(target):
             self._count(batch)
             plan = batch_plan(target=target, records=batch.records)
             self.report.add_errors(plan.errors)
@@ -222,16 +214,16 @@ class _Import:
     def _write_at_once(self, target: ImportTarget) -> None:
         """Write while reading; the first sign of anything wrong ends it."""
         project_writers_lock(project_id=self.project.pk)
-        references_check_at_once()
+        target.hold()
         seen = SeenRows(one_label_per_row=self.format.one_label_per_row)
-        for batch in self._batches():
+        for batch in self._batches(target):
             self._count(batch)
             if self.report.n_errors:
                 raise _Suspicious
             plan = self._planned(target, batch.records)
             if plan.errors:
                 raise _Suspicious
-            self._put(target, plan)
+            self._put(target, plan, batch)
             seen.add(batch, set())
             self.report.add_plan(plan, n_new=len(plan.new))
             self.tell(ImportProgress(WRITING, self.report.n_rows, self.options.n_rows_expected))
@@ -247,20 +239,20 @@ class _Import:
         looks_back = self.format.one_label_per_row
         return batch_plan(target=target, records=records, looks_back=looks_back)
 
-    def _put(self, target: ImportTarget, plan: BatchPlan) -> None:
+    def _put(self, target: ImportTarget, plan: BatchPlan, batch: ImportBatch) -> None:
         try:
-            batch_write(target=target, plan=plan)
+            batch_write(target=target, plan=plan, drafts=batch.drafts)
         except IntegrityError as error:
             raise _Suspicious from error
 
     def _check_while_writing(self, target: ImportTarget) -> None:
-        for batch in self._batches():
+        for batch in self._batches(target):
             self._count(batch)
             plan = batch_plan(target=target, records=batch.records)
             self.report.add_errors(plan.errors)
             if plan.errors:
                 return
-            batch_write(target=target, plan=plan)
+            batch_write(target=target, plan=plan, drafts=batch.drafts)
 
     def _write(self, extended: list[int]) -> None:
         """Write every batch; the locks are taken in id order before the first row."""
@@ -268,21 +260,21 @@ class _Import:
         self.report.n_rows, self.report.screens = checked.n_rows, checked.screens
         project_writers_lock(project_id=self.project.pk)
         comparisons_lock(comparison_ids=extended)
-        references_check_at_once()
         target = ImportTarget.of(self.project)
+        target.hold()
         n_done = 0
-        for batch in self._batches():
+        for batch in self._batches(target):
             plan = batch_plan(target=target, records=batch.records)
             self.report.add_errors(plan.errors)
             if plan.errors:
                 raise _Refused
-            batch_write(target=target, plan=plan)
+            batch_write(target=target, plan=plan, drafts=batch.drafts)
             self.report.add_plan(plan, n_new=len(plan.new))
             n_done += batch.n_rows
             self.tell(ImportProgress(WRITING, n_done, self.report.n_rows))
 
-    def _batches(self) -> Iterator[ImportBatch]:
-        return import_batches(self.path, self.format)
+    def _batches(self, target: ImportTarget) -> Iterator[ImportBatch]:
+        return import_batches(self.path, self.format, target.destination)
 
 
 class _Suspicious(Exception):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from annotate.formats.base import RowError
 from annotate.models import (
@@ -18,7 +19,7 @@ from annotate.models import (
     Response,
 )
 from annotate.selectors.records import dataset_cut, records_stream
-from annotate.services import import_batches
+from annotate.services import import_batches, import_writes
 from annotate.services.imports import ImportProgress, comparisons_import
 from tests.factories import make_annotator, make_comparison, make_project
 
@@ -247,6 +248,15 @@ def test_rows_of_one_csv_comparison_bring_one_label_each(project: Project, tmp_p
     assert (Comparison.objects.count(), Preference.objects.count()) == (2, 3)
 
 
+def test_a_csv_row_that_comes_twice_is_one_verdict(project: Project, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    row = "q1,Why?,one,two,a,p\n"
+    path.write_text(f"id,prompt,response_a,response_b,preference,annotator\n{row}{row}")
+    report = comparisons_import(project=project, path=path)
+    assert (report.is_ok, report.n_created, report.n_preferences) == (True, 1, 1)
+    assert Preference.objects.count() == 1
+
+
 def test_rows_of_one_csv_comparison_may_lie_batches_apart(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +317,19 @@ def test_a_crash_while_writing_leaves_nothing(
     with pytest.raises(ConnectionResetError):
         comparisons_import(project=project, path=path, progress=fail_late)
     assert counts() == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(("n_rows", "is_known"), [(2, False), (3, True)])
+def test_tables_believed_empty_are_made_known_to_the_planner_while_they_fill(
+    project: Project, save: Save, monkeypatch: pytest.MonkeyPatch, n_rows: int, is_known: bool
+) -> None:
+    monkeypatch.setattr(import_writes, "ENOUGH", 3)
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE annotate_comparison CASCADE")
+        comparisons_import(project=project, path=save(*[a_row(f"q{n}") for n in range(n_rows)]))
+        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'annotate_comparison'")
+        (believed,) = cursor.fetchone()
+    assert (believed > 0) == is_known
 
 
 def test_rows_made_in_the_app_stay_apart_from_imported_ones(project: Project, save: Save) -> None:
