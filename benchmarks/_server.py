@@ -17,6 +17,7 @@ from benchmarks._clients import Visitor
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60
+TIMED, PLAIN = "benchmarks._timed_wsgi:application", "config.wsgi:application"
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
@@ -65,14 +66,12 @@ def environment_for(url: str) -> dict[str, str]:
 
 @contextmanager
 def gunicorn(
-    url: str, *, port: int, processes: int, threads: int
+    url: str, *, port: int, processes: int, threads: int, application: str = TIMED
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Run the web server on a database until the block ends."""
     command = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn_conf", "--preload"]
     command += ["-b", f"127.0.0.1:{port}", "-w", str(processes), "--threads", str(threads)]
-    process = subprocess.Popen(
-        [*command, "benchmarks._timed_wsgi:application"], cwd=ROOT, env=environment_for(url)
-    )
+    process = subprocess.Popen([*command, application], cwd=ROOT, env=environment_for(url))
     try:
         wait_for(port, process)
         yield process

@@ -34,6 +34,7 @@ if __name__ == "__main__":
 from benchmarks._clients import ASK, Site, Visitor, verdict  # noqa: E402
 from benchmarks._filled_project import fill_project  # noqa: E402
 from benchmarks._server import (  # noqa: E402
+    PLAIN,
     free_port,
     gunicorn,
     own_database,
@@ -157,7 +158,8 @@ def measure(program: Path, n_comparisons: int, n_rounds: int) -> dict[str, Any]:
             )
         (_, who), port = sign_in(url, project.user_ids), free_port()
         rival, rows_per_s = rival_project(client, n_comparisons)
-        web = gunicorn(url, port=port, processes=2, threads=2)
+        # Nothing is measured inside, as inside Label Studio.
+        web = gunicorn(url, port=port, processes=2, threads=2, application=PLAIN)
         with web, rendering_ahead(url):
             rng, site, own = random.Random(0), Site(port, SLUG), own_caller(port, who)
             rival_caller = Caller(int(client.base_url.port or 80), dict(TOKEN_HEADER))
