@@ -63,23 +63,16 @@ def _kept_cursor(raw: Any, statement: str) -> _PreparedCursor:
 
 def fetch_prepared(statement: str, values: Mapping[str, Any] | Sequence[Any]) -> tuple[Any, ...]:
     """Run a statement that gives exactly one row, through Django's wrappers, and return the row."""
-    (row,) = fetch_all_prepared(statement, values)
+    ((row,),) = fetch_together((statement, values))
     return row
-
-
-def fetch_all_prepared(
-    statement: str, values: Mapping[str, Any] | Sequence[Any]
-) -> list[tuple[Any, ...]]:
-    """Run a statement through Django's wrappers and return its rows."""
-    (rows,) = fetch_together((statement, values))
-    return rows
 
 
 def fetch_together(*statements: Statement) -> list[list[tuple[Any, ...]]]:
     """Send several statements in one journey and return the rows of each.
 
     They run in order, each seeing what those before it did, and the transaction that they may begin
-    travels with them. If one fails, none after it runs and its error is raised.
+    travels with them. If one fails, none after it runs and its error is raised. No statement may
+    come twice, as each has one cursor.
     """
     # Each look through Django's proxy costs as much as a small query.
     own: Any = connections[DEFAULT_DB_ALIAS]
@@ -193,7 +186,8 @@ class PreparedQuery(Generic[M]):
 
     def rows(self, **values: Any) -> list[M]:
         """Run the query with these values and return its objects."""
-        return self.objects(fetch_all_prepared(*self.statement(**values)))
+        (rows,) = fetch_together(self.statement(**values))
+        return self.objects(rows)
 
     def statement(self, **values: Any) -> Statement:
         """The SQL and what to send with it, for ``fetch_together``."""

@@ -9,7 +9,6 @@ from django.utils import timezone
 from annotate.models import Annotator, Assignment, Comparison, Preference, Project
 from annotate.prepared import (
     PreparedQuery,
-    fetch_all_prepared,
     fetch_prepared,
     fetch_together,
     insert_prepared,
@@ -104,7 +103,7 @@ def test_the_first_statement_of_a_request_survives_a_restart_of_the_server(
 ) -> None:
     backend_end()
     connection.health_check_done = False  # type: ignore[attr-defined]
-    assert fetch_all_prepared("SELECT 42", {}) == [(42,)]
+    assert fetch_together(("SELECT 42", {})) == [[(42,)]]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,7 +112,7 @@ def test_nothing_is_sent_again_in_the_middle_of_a_transaction(new_request: None)
         with transaction.atomic():
             backend_end()
             connection.health_check_done = False  # type: ignore[attr-defined]
-            fetch_all_prepared("SELECT 42", {})
+            fetch_together(("SELECT 42", {}))
 
     with pytest.raises(Exception, match=r"terminat|closed"):
         change_half()
