@@ -4,7 +4,8 @@ An outsider gets the same 404 as for a project that does not exist; a member wit
 403. Pages and API call the same getters.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Any, TypeVar
 from uuid import UUID
@@ -39,7 +40,8 @@ from annotate.models import (
     Webhook,
     WebhookDelivery,
 )
-from annotate.prepared import PreparedQuery
+from annotate.prepared import PreparedQuery, Statement
+from annotate.sessions import SessionStore
 
 M = TypeVar("M", bound=Model)
 MOST_HASHES = 10_000
@@ -151,26 +153,79 @@ _HELD = PreparedQuery(
 )
 
 
-def find_labeller(session: SessionBase, slug: str) -> Annotator | None:
-    """Return who labels in a project by their session alone, in one query.
+@dataclass(frozen=True)
+class Labelling:
+    """Who labels, their assignment if one was asked about, and what was read along with them."""
 
-    ``None`` says nothing about whether they may: then ``get_annotator_in`` decides.
+    annotator: Annotator
+    assignment: Assignment | None
+    along: list[tuple[Any, ...]]
+
+
+def find_labelling(
+    session: SessionBase,
+    slug: str,
+    public_id: UUID | None,
+    along: Callable[[int, str], Statement | None],
+) -> Labelling | None:
+    """Return who labels in a project by their session alone, in one journey.
+
+    ``None`` says nothing about whether they may or whether there is such an assignment: then
+    ``get_annotator_in`` and ``get_assignment_for`` decide.
+
+    Parameters
+    ----------
+    session
+        The caller's.
+    slug
+        The project's.
+    public_id
+        That of one of the caller's assignments, or none.
+    along
+        What else to ask, by the user's id and the slug.
     """
-    user_id = _session_user(session)
-    found = None if user_id is None else _LABELLER.first(user=user_id, slug=slug)
-    return found if found is not None and _may_label(found, session) else None
-
-
-def find_held(session: SessionBase, slug: str, public_id: UUID) -> Assignment | None:
-    """Return an assignment with its annotator by the session alone, in one query.
-
-    ``None`` says nothing about whether there is one: then ``get_assignment_for`` decides.
-    """
+    if isinstance(session, SessionStore):
+        guess = session.user_guessed()
+        if guess is not None:
+            return _find_guessed(session, guess, slug, public_id, along)
     user_id = _session_user(session)
     if user_id is None:
         return None
-    found = _HELD.first(user=user_id, slug=slug, public_id=public_id)
-    return found if found is not None and _may_label(found.annotator, session) else None
+    found = _labelling_of(user_id, slug, public_id, along(user_id, slug))
+    if found is None or not _may_label(found.annotator, session):
+        return None
+    if isinstance(session, SessionStore):
+        session.user_remember(user_id)
+    return found
+
+
+def _find_guessed(
+    session: SessionStore,
+    user_id: int,
+    slug: str,
+    public_id: UUID | None,
+    along: Callable[[int, str], Statement | None],
+) -> Labelling | None:
+    """Read the session on the same journey, as that of whom it was last time."""
+    beside = session.statement_with(along(user_id, slug))
+    found = _labelling_of(user_id, slug, public_id, beside)
+    if found is None or not found.along:
+        return None
+    ((data, *rest),) = found.along
+    session.read_from(data)
+    if _session_user(session) != user_id or not _may_label(found.annotator, session):
+        return None
+    return replace(found, along=[tuple(rest)] if rest[0] is not None else [])
+
+
+def _labelling_of(
+    user_id: int, slug: str, public_id: UUID | None, beside: Statement | None
+) -> Labelling | None:
+    if public_id is None:
+        annotators, rows = _LABELLER.rows_beside(beside, user=user_id, slug=slug)
+        return Labelling(annotators[0], None, rows) if annotators else None
+    held, rows = _HELD.rows_beside(beside, user=user_id, slug=slug, public_id=public_id)
+    return Labelling(held[0].annotator, held[0], rows) if held else None
 
 
 def _session_user(session: SessionBase) -> int | None:

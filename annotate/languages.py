@@ -1,5 +1,6 @@
 """Which language a person reads: their own choice, else what their browser asks for."""
 
+import re
 from typing import Any, cast
 
 from django.conf import settings
@@ -12,6 +13,9 @@ from django.utils import translation
 from annotate.services.workbench import language_of
 
 SESSION_KEY = "language"
+LANGUAGES = frozenset(code for code, _ in settings.LANGUAGES)
+# Their session is read on a later journey, by whoever finds out who asks.
+LABELLING = re.compile(r"/api/v1/projects/[^/]+/assignments/")
 
 
 class LanguageMiddleware(LocaleMiddleware):
@@ -20,10 +24,16 @@ class LanguageMiddleware(LocaleMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         """Activate the chosen language after the one that the browser asks for."""
         super().process_request(request)
-        chosen = request.session.get(SESSION_KEY)
-        if chosen in dict(settings.LANGUAGES):
-            translation.activate(chosen)
-            request.LANGUAGE_CODE = chosen
+        if not LABELLING.match(request.path_info):
+            language_recall(request)
+
+
+def language_recall(request: HttpRequest) -> None:
+    """Activate the language that the session remembers, if it does."""
+    chosen = request.session.get(SESSION_KEY)
+    if chosen in LANGUAGES:
+        translation.activate(chosen)
+        request.LANGUAGE_CODE = chosen
 
 
 def recall_language(request: HttpRequest, user: User, **_kwargs: Any) -> None:

@@ -53,6 +53,21 @@ def _values(names: list[str], values: Mapping[str, Any] | Sequence[Any]) -> Sequ
     return [values[name] for name in names] if isinstance(values, Mapping) else values
 
 
+def by_position(statement: Statement) -> tuple[str, Sequence[Any]]:
+    """The statement with its values by position, so that it can be part of another."""
+    sql, values = statement
+    if not isinstance(values, Mapping):
+        return sql, values
+    text, names = _positions(sql)
+    return text, [values[name] for name in names]
+
+
+@cache
+def _positions(statement: str) -> tuple[str, list[str]]:
+    name = re.compile(r"%\((\w+)\)s")
+    return name.sub("%s", statement), name.findall(statement)
+
+
 def _kept_cursor(raw: Any, statement: str) -> _PreparedCursor:
     """One cursor per connection and statement: it remembers how the columns are read."""
     kept: dict[str, _PreparedCursor] = vars(raw).setdefault("_tandem_cursors", {})
@@ -71,8 +86,9 @@ def fetch_together(*statements: Statement) -> list[list[tuple[Any, ...]]]:
     """Send several statements in one journey and return the rows of each.
 
     They run in order, each seeing what those before it did, and the transaction that they may begin
-    travels with them. If one fails, none after it runs and its error is raised. No statement may
-    come twice, as each has one cursor.
+    travels with them. Outside any block they are one transaction of their own, kept or undone as a
+    whole. If one fails, none after it runs and its error is raised. No statement may come twice, as
+    each has one cursor.
     """
     # Each look through Django's proxy costs as much as a small query.
     own: Any = connections[DEFAULT_DB_ALIAS]
@@ -133,6 +149,7 @@ def insert_prepared(
     row: Model,
     *,
     given: tuple[str, Sequence[Any]] = ("SELECT 1", ()),
+    before: Sequence[Statement] = (),
     along: Sequence[Statement] = (),
 ) -> list[list[tuple[Any, ...]]]:
     """Insert a new object by all its fields and give it its key.
@@ -143,8 +160,8 @@ def insert_prepared(
         What to insert. Its key stays ``None`` where ``given`` gives no row.
     given
         A statement with places for its values by position; the object is inserted for its one row.
-    along
-        Statements that travel with this one and run after it.
+    before, along
+        Statements that travel with this one and run before and after it.
 
     Returns
     -------
@@ -153,7 +170,8 @@ def insert_prepared(
     """
     statement, fields = _insertion(type(row), given[0])
     values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
-    inserted, *found = fetch_together((statement, [*given[1], *values]), *along)
+    insertion = (statement, [*given[1], *values])
+    inserted, *found = fetch_together(*before, insertion, *along)[len(before) :]
     for (key,) in inserted:
         row.pk, row._state.adding, row._state.db = key, False, connection.alias
     return found
@@ -193,6 +211,24 @@ class PreparedQuery(Generic[M]):
         """The SQL and what to send with it, for ``fetch_together``."""
         bound = [values[name] if name else constant for name, constant in self._places]
         return self._sql, bound
+
+    def rows_beside(
+        self, other: Statement | None, **values: Any
+    ) -> tuple[list[M], list[tuple[Any, ...]]]:
+        """Run the query and another statement as one; each gives one row at most.
+
+        To send and plan a second statement costs more than what it does for one row. Nothing of
+        the other's is found where the query finds nothing.
+        """
+        if other is None:
+            return self.rows(**values), []
+        sql, bound = self.statement(**values)
+        more, also = by_position(other)
+        joined = f"SELECT * FROM ({sql}) AS this LEFT JOIN LATERAL ({more}) AS beside ON true"
+        (rows,) = fetch_together((joined, [*bound, *also]))
+        width = len(self._compiler.select)
+        beside = [row[width:] for row in rows if any(value is not None for value in row[width:])]
+        return self.objects([row[:width] for row in rows]), beside
 
     def objects(self, rows: list[tuple[Any, ...]]) -> list[M]:
         """Make objects of the rows that the statement gave."""

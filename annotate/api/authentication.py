@@ -11,8 +11,9 @@ from rest_framework.authentication import (
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from annotate.access import find_held, find_labeller
-from annotate.models import Annotator, ApiToken, Assignment
+from annotate.access import Labelling, find_labelling
+from annotate.languages import language_recall
+from annotate.models import ApiToken
 from annotate.services.tokens import api_token_find
 
 
@@ -37,29 +38,29 @@ class TokenAuthentication(BaseAuthentication):
 
 
 class LabellerAuthentication(SessionAuthentication):
-    """Read a session together with what is asked about, in one query.
+    """Read a session together with what is asked about, in one journey.
 
     Whatever is not a plain yes is left to Django's own session authentication. What was found
-    waits on the request for ``found_with_session``.
+    waits on the request for ``found_with_session``. A view may have more read along.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
-        raw, place = request._request, (request.parser_context or {}).get("kwargs", {})
-        slug, public_id = place.get("slug", ""), place.get("public_id")
-        held = None if public_id is None else find_held(raw.session, slug, public_id)
-        labeller = held.annotator if held else find_labeller(raw.session, slug)
-        if labeller is not None and labeller.user is not None:
+        raw, context = request._request, request.parser_context or {}
+        place, view = context.get("kwargs", {}), context.get("view")
+        along = getattr(view, "read_along", lambda user_id, slug: None)
+        found = find_labelling(raw.session, place.get("slug", ""), place.get("public_id"), along)
+        language_recall(raw)
+        if found is not None:
             # Where Django's own middleware keeps whom it has found.
-            raw._cached_user = labeller.user  # type: ignore[attr-defined]
-            setattr(raw, _FOUND, (labeller, held))
+            raw._cached_user = found.annotator.user  # type: ignore[attr-defined]
+            setattr(raw, _FOUND, found)
         return super().authenticate(request)
 
 
 _FOUND = "_tandem_labeller"
 
 
-def found_with_session(request: Request) -> tuple[Annotator | None, Assignment | None]:
-    """The annotator and the assignment that came with the session, as far as they did."""
-    found: tuple[Annotator | None, Assignment | None]
-    found = getattr(request._request, _FOUND, (None, None))
+def found_with_session(request: Request) -> Labelling | None:
+    """The annotator and the assignment that came with the session, if they did."""
+    found: Labelling | None = getattr(request._request, _FOUND, None)
     return found

@@ -11,6 +11,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from annotate.api.authentication import found_with_session
 from annotate.api.labelling_rows import (
     ExpiryOutput,
     FlagInput,
@@ -24,6 +25,7 @@ from annotate.api.labelling_rows import (
 from annotate.api.quick import LabellingView, checked
 from annotate.errors import NoWork
 from annotate.models import Annotator, Assignment
+from annotate.prepared import Statement
 from annotate.selectors.labelling import (
     Standing,
     annotator_progress,
@@ -37,8 +39,9 @@ from annotate.services.assignments import (
     assignment_heartbeat,
     assignment_lease_next,
 )
+from annotate.services.desk import glance_read, glance_statement
 from annotate.services.flags import flag_raise
-from annotate.services.preferences import verdict_submit
+from annotate.services.preferences import protocol_read, protocol_statement, verdict_submit
 from annotate.services.quality_hooks import mixes_extras
 from annotate.services.rendered import shown_html
 from annotate.services.verdicts import VerdictInput
@@ -54,14 +57,20 @@ LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 class NextView(LabellingView):
     """Lease the next comparison."""
 
+    def read_along(self, user_id: int, slug: str) -> Statement:
+        return glance_statement(user_id=user_id, slug=slug)
+
     @extend_schema(request=NextInput, responses=TaskOutput)
     def post(self, request: Request, slug: str) -> Response:
         begun = perf_counter()
-        annotator = self.annotator(request, slug)
+        annotator, found = self.annotator(request, slug), found_with_session(request)
         body = checked(_NEXT, request.data)
         try:
             assignment = assignment_lease_next(
-                annotator=annotator, exclude=body["exclude"], with_progress=body["progress"]
+                annotator=annotator,
+                exclude=body["exclude"],
+                with_progress=body["progress"],
+                glance=glance_read(annotator=annotator, rows=found.along) if found else None,
             )
         except NoWork as error:
             return Response(_task(None, annotator, reason=error.message))
@@ -85,9 +94,12 @@ class AssignmentView(LabellingView):
 class SubmitView(LabellingView):
     """Store a verdict once; the same idempotency key again changes nothing."""
 
+    def read_along(self, user_id: int, slug: str) -> Statement:
+        return protocol_statement(slug=slug)
+
     @extend_schema(request=SubmitInput, responses={201: SubmitOutput, 200: SubmitOutput})
     def post(self, request: Request, slug: str, public_id: UUID) -> Response:
-        assignment = self.assignment(request, slug, public_id)
+        assignment, found = self.assignment(request, slug, public_id), found_with_session(request)
         values = checked(_SUBMIT, request.data)
         key, revise = values.pop("idempotency_key"), values.pop("revise")
         version, ranking = values.pop("protocol_version", None), values.pop("ranking", None)
@@ -97,6 +109,7 @@ class SubmitView(LabellingView):
             idempotency_key=key,
             revise=revise,
             protocol_version=version,
+            newest=protocol_read(rows=found.along) if found else None,
         )
         answer = {
             "preference_id": done.preference.pk,

@@ -17,6 +17,7 @@ from annotate.api.authentication import (
     found_with_session,
 )
 from annotate.models import Annotator, Assignment
+from annotate.prepared import Statement
 
 
 class QuickRenderer(BaseRenderer):
@@ -55,12 +56,18 @@ class LabellingView(APIView):
     authentication_classes = (TokenAuthentication, LabellerAuthentication)
     renderer_classes = (QuickRenderer,)
 
+    def read_along(self, user_id: int, slug: str) -> Statement | None:
+        """What a call wants read on the journey that says who asks."""
+        return None
+
     def annotator(self, request: Request, slug: str) -> Annotator:
         """The caller's own annotator row in the project."""
-        known, _ = found_with_session(request)
-        return known or get_annotator_in(request.user, slug)
+        found = found_with_session(request)
+        return found.annotator if found else get_annotator_in(request.user, slug)
 
     def assignment(self, request: Request, slug: str, public_id: UUID) -> Assignment:
         """One of the caller's own assignments."""
-        _, held = found_with_session(request)
-        return held or get_assignment_for(self.annotator(request, slug), public_id)
+        found = found_with_session(request)
+        if found is not None and found.assignment is not None:
+            return found.assignment
+        return get_assignment_for(self.annotator(request, slug), public_id)

@@ -23,8 +23,9 @@ from annotate.models import (
 from annotate.prepared import PreparedQuery
 from annotate.rendering import renderer_version
 from annotate.selectors.labelling import Standing, progress_read, standing_statement
-from annotate.services.quality_hooks import special_lease
-from annotate.services.queue import Desk, Taken, desk_open, slot_take, slot_take_at_once
+from annotate.services.desk import Desk, desk_open
+from annotate.services.quality_hooks import has_own_way, special_lease
+from annotate.services.queue import Taken, slot_take, slot_take_at_once
 from annotate.services.slots import (
     annotator_leases_return,
     assignment_close,
@@ -52,7 +53,11 @@ MAX_LIVE_LEASES = 4
 
 
 def assignment_lease_next(
-    *, annotator: Annotator, exclude: Sequence[UUID] = (), with_progress: bool = False
+    *,
+    annotator: Annotator,
+    exclude: Sequence[UUID] = (),
+    with_progress: bool = False,
+    glance: Desk | None = None,
 ) -> Assignment | None:
     """Give the annotator the next comparison, or one that they already hold.
 
@@ -64,6 +69,9 @@ def assignment_lease_next(
         Public ids of leases the caller already has on screen or prefetched.
     with_progress
         Whether to find the annotator's progress on the same journey.
+    glance
+        The annotator's desk as it was read together with who asks. Where it shows the plain case,
+        the lease takes one journey.
 
     Returns
     -------
@@ -81,6 +89,10 @@ def assignment_lease_next(
     BudgetExhausted
         If the project cannot pay for another label.
     """
+    if glance is not None and _is_plain(annotator, glance, exclude):
+        lease = _new_lease(annotator, glance, with_progress, slot_take_at_once)
+        if lease is not None:
+            return lease
     with transaction.atomic():
         desk = desk_open(annotator=annotator)
         if not desk.has_expired:
@@ -97,6 +109,13 @@ def assignment_lease_next(
         desk, mixes = desk_open(annotator=annotator), desk.has_expired
         lease = _beside_queue(annotator, desk, exclude, mixes=mixes)
         return lease or _new_lease(annotator, desk, with_progress, slot_take)
+
+
+def _is_plain(annotator: Annotator, desk: Desk, exclude: Sequence[UUID]) -> bool:
+    """Whether nothing but the head of the queue comes into question."""
+    holds_more = len(desk.held) >= MAX_LIVE_LEASES or not set(desk.held) <= set(exclude)
+    is_special = desk.has_reservations or desk.has_expired or desk.is_quota_reached
+    return desk.is_active and not (holds_more or is_special or has_own_way(annotator=annotator))
 
 
 def _beside_queue(

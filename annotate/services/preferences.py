@@ -12,14 +12,14 @@ from django.utils.translation import gettext
 
 from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Assignment, Preference, Protocol
-from annotate.prepared import PreparedQuery, fetch_together, insert_prepared
+from annotate.prepared import PreparedQuery, Statement, fetch_together, insert_prepared
 from annotate.selectors.labelling import (
     AnnotatorProgress,
     progress_read,
     shown_texts,
     standing_statement,
 )
-from annotate.services.quality_hooks import Feedback, preference_recorded
+from annotate.services.quality_hooks import Feedback, needs_recording, preference_recorded
 from annotate.services.settling import comparison_settle
 from annotate.services.slots import (
     assignment_close,
@@ -52,9 +52,26 @@ _CLOSE_SQL = """
 UPDATE annotate_assignment SET state = 'submitted', closed_at = %s
 WHERE id = %s AND state = 'live' RETURNING id
 """
+# The same where nothing was read under the locks: only while all is as it was read without them.
+_CLOSE_UNCHANGED_SQL = """
+UPDATE annotate_assignment s SET state = 'submitted', closed_at = %s
+WHERE s.id = %s AND s.state = 'live'
+  AND %s = (SELECT r.id FROM annotate_protocol r WHERE r.project_id = %s
+            ORDER BY r.version DESC LIMIT 1)
+  AND NOT EXISTS (SELECT 1 FROM annotate_preference p
+                  WHERE p.annotator_id = s.annotator_id AND p.idempotency_key = %s)
+  AND NOT EXISTS (SELECT 1 FROM annotate_preference p
+                  WHERE p.comparison_id = s.comparison_id AND p.annotator_id = s.annotator_id
+                    AND p.replicate = s.replicate)
+RETURNING s.id
+"""
 _NEWEST_PROTOCOL = PreparedQuery(
     lambda project: Protocol.objects.filter(project_id=project).order_by("-version")[:1],
     project=-7_001,
+)
+_PROTOCOL_BY_SLUG = PreparedQuery(
+    lambda slug: Protocol.objects.filter(project__slug=slug).order_by("-version")[:1],
+    slug="the slug",
 )
 
 
@@ -93,7 +110,17 @@ def preference_submit(
     return done.preference, done.is_new
 
 
-@transaction.atomic
+def protocol_statement(*, slug: str) -> Statement:
+    """What reads a project's newest protocol, to be sent along with what says who asks."""
+    return _PROTOCOL_BY_SLUG.statement(slug=slug)
+
+
+def protocol_read(*, rows: list[tuple[Any, ...]]) -> Protocol:
+    """The protocol that ``protocol_statement`` found."""
+    (protocol,) = _PROTOCOL_BY_SLUG.objects(rows)
+    return protocol
+
+
 def verdict_submit(
     *,
     assignment: Assignment,
@@ -101,6 +128,7 @@ def verdict_submit(
     idempotency_key: UUID,
     revise: bool = False,
     protocol_version: int | None = None,
+    newest: Protocol | None = None,
 ) -> Submission:
     """Store a verdict once.
 
@@ -119,6 +147,9 @@ def verdict_submit(
         Whether this may replace an earlier verdict on the same comparison.
     protocol_version
         What the screen asked, when a newer protocol may have come into force since.
+    newest
+        The newest protocol as it was read together with the assignment. With it the plain case, a
+        first label on a live lease after which nothing is to be done, takes one journey.
 
     Raises
     ------
@@ -127,6 +158,46 @@ def verdict_submit(
     ConflictError
         If the comparison went to somebody else, or was labelled before and ``revise`` is false.
     """
+    done = None
+    if newest is not None and _is_plain(assignment, newest, protocol_version):
+        done = _submit_at_once(assignment, given, idempotency_key, newest)
+    return done or _submit_locked(assignment, given, idempotency_key, revise, protocol_version)
+
+
+def _is_plain(assignment: Assignment, newest: Protocol, version: int | None) -> bool:
+    is_asked = version is None or version == newest.version
+    is_first = assignment.state == Assignment.State.LIVE
+    is_last = not (newest.is_adaptive or needs_recording(assignment=assignment))
+    return is_asked and is_first and is_last
+
+
+def _submit_at_once(
+    assignment: Assignment, given: VerdictInput, key: UUID, newest: Protocol
+) -> Submission | None:
+    """Lock, store and commit on one journey; ``None``, and nothing stored, if that will not do."""
+    row = _row(assignment, key, newest, None, _checked(assignment, given, newest))
+    project_id = assignment.annotator.project_id
+    lock = (_LOCK_SQL, {"project": project_id, "comparison": assignment.comparison_id})
+    values = [timezone.now(), assignment.pk, newest.pk, project_id, key]
+    standing, *_ = insert_prepared(
+        row,
+        before=[lock],
+        given=(_CLOSE_UNCHANGED_SQL, values),
+        along=[standing_statement(annotator=assignment.annotator)],
+    )
+    if row.pk is None:
+        return None
+    return Submission(row, is_new=True, feedback=None, progress=progress_read(*standing))
+
+
+@transaction.atomic
+def _submit_locked(
+    assignment: Assignment,
+    given: VerdictInput,
+    idempotency_key: UUID,
+    revise: bool,
+    protocol_version: int | None,
+) -> Submission:
     project_id = assignment.annotator.project_id
     # All but the state of an assignment stays as it is.
     _, ((assignment.state, existing, standing),), protocols = fetch_together(
@@ -174,7 +245,23 @@ def _stored(
     previous: Preference | None,
     values: dict[str, Any],
 ) -> tuple[Preference, AnnotatorProgress | None]:
-    row = Preference(
+    row = _row(assignment, key, protocol, previous, values)
+    progress = _closed_with_label(row) if previous is None else None
+    if progress is None:
+        if previous is None:
+            _take_again(assignment)
+        insert_prepared(row)
+    return row, progress
+
+
+def _row(
+    assignment: Assignment,
+    key: UUID,
+    protocol: Protocol,
+    previous: Preference | None,
+    values: dict[str, Any],
+) -> Preference:
+    return Preference(
         comparison=assignment.comparison,
         annotator=assignment.annotator,
         protocol=protocol,
@@ -188,12 +275,6 @@ def _stored(
         supersedes=previous,
         **values,
     )
-    progress = _closed_with_label(row) if previous is None else None
-    if progress is None:
-        if previous is None:
-            _take_again(assignment)
-        insert_prepared(row)
-    return row, progress
 
 
 def _closed_with_label(row: Preference) -> AnnotatorProgress | None:

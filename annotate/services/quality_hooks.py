@@ -70,6 +70,23 @@ def special_lease(
     return None
 
 
+def has_own_way(*, annotator: Annotator) -> bool:
+    """Whether ``special_lease`` may give the annotator something, or refuse."""
+    policy = _policy_of(annotator)
+    if policy is None:
+        return False
+    has_test = policy.qualification_required and annotator.qualified_at is None
+    return has_test or policy.gold_share + policy.repeat_share > 0
+
+
+def needs_recording(*, assignment: Assignment) -> bool:
+    """Whether ``preference_recorded`` does anything about a label given for the assignment."""
+    if assignment.kind != Kind.WORK:
+        return True
+    policy = _policy_of(assignment.annotator)
+    return policy is not None and policy.review_gap is not None
+
+
 def mixes_extras(*, annotator: Annotator) -> bool:
     """Whether known answers or repeats are hidden among the annotator's work."""
     policy = _policy_of(annotator)

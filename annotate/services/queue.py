@@ -8,59 +8,20 @@ docs/decisions/003-queue.md says why nothing can be missed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from decimal import Decimal
-from math import inf
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from django.db import OperationalError, connection, transaction
-from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
 from annotate.errors import BudgetExhausted, ConflictError
-from annotate.models import Annotator, Protocol
+from annotate.models import Protocol
 from annotate.prepared import Statement, fetch_together, transaction_end
+from annotate.services.desk import DESK_HOLDS, Desk, desk_lock
 
-MAX_RESPONSES = 26
 # So many newcomers are looked at one by one; more send the annotator back to the head.
 NEWCOMERS = 200
-# No mark has this xid: for those who start at the head, nobody is a newcomer.
-NEVER_XID = 2**62
-WALK_AGAIN = timedelta(hours=1)
 MAX_WAIT_S = 3
-
-_LOCK_PLACE_SQL = """
-INSERT INTO annotate_queueplace AS q
-    (annotator_id, rank, comparison_id, seen_xid, protocol_id, skills, walked_at, asked_at)
-VALUES (%(annotator)s, '-infinity', 0, 0, 0, '{}', 'epoch', %(now)s)
-ON CONFLICT (annotator_id) DO UPDATE SET asked_at = excluded.asked_at
-RETURNING rank, comparison_id, seen_xid, protocol_id, skills, walked_at > %(fresh_after)s
-    AND seen_xid <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-    set_config('synchronous_commit', 'off', true)
-"""
-
-# Read after the lock, because an earlier snapshot would not show a lease made meanwhile.
-_DESK_SQL = """
-SELECT a.skills, a.is_active AND a.paused_at IS NULL, owner.human_price_usd, p.id, p.kind,
-    p.lease_seconds, p.skip_policy, p.version,
-    ARRAY(SELECT s.public_id FROM annotate_assignment s
-          WHERE s.annotator_id = a.id AND s.state = 'live' AND s.expires_at > %(now)s
-          ORDER BY s.leased_at, s.id),
-    EXISTS (SELECT 1 FROM annotate_reservation r WHERE r.annotator_id = a.id),
-    EXISTS (SELECT 1 FROM annotate_assignment s JOIN annotate_annotator x ON x.id = s.annotator_id
-            WHERE s.state = 'live' AND s.expires_at <= %(now)s AND x.project_id = a.project_id),
-    p.quota IS NOT NULL AND p.quota <= (
-        SELECT count(*) FROM (
-            SELECT 1 FROM annotate_assignment s WHERE s.annotator_id = a.id
-                AND s.kind = 'work' AND s.state IN ('live', 'submitted') LIMIT p.quota) AS given)
-FROM annotate_annotator a
-JOIN annotate_project owner ON owner.id = a.project_id
-JOIN LATERAL (SELECT * FROM annotate_protocol WHERE project_id = a.project_id
-              ORDER BY version DESC LIMIT 1) AS p ON true
-WHERE a.id = %(annotator)s
-"""
 
 # Asked row by row: joined, a planner without statistics reads all that the annotator ever labelled.
 _ELIGIBLE = """
@@ -111,7 +72,7 @@ newcomer AS MATERIALIZED (
         SELECT c.rank, c.id FROM newcomer c
         WHERE (SELECT count(*) FROM newcomer) <= {NEWCOMERS}
           AND c.skill = ANY(%(skills)s::text[]) AND {_ELIGIBLE}
-    ) AS place ORDER BY rank, id LIMIT 1
+    ) AS place WHERE {DESK_HOLDS} ORDER BY rank, id LIMIT 1
 ), head AS MATERIALIZED (
     {_WALK.format(since="start", lock="")}
 ), candidate AS MATERIALIZED (
@@ -124,7 +85,7 @@ newcomer AS MATERIALIZED (
         protocol_id = %(protocol)s, skills = %(skills)s::text[],
         walked_at = CASE WHEN (SELECT rank FROM start) = '-infinity' THEN %(now)s
                     ELSE q.walked_at END
-    WHERE q.annotator_id = %(annotator)s
+    WHERE q.annotator_id = %(annotator)s AND {DESK_HOLDS}
 )
 """
 
@@ -193,67 +154,6 @@ _PASS_BY, _WAIT = "SKIP LOCKED", ""
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What decides about an annotator's next lease, read under the lock of their place."""
-
-    annotator_id: int
-    project_id: int
-    rank: float
-    comparison_id: int
-    seen_xid: int
-    skills: tuple[str, ...]
-    is_active: bool
-    price_usd: Decimal
-    protocol_id: int
-    kind: str
-    lease_seconds: int
-    skip_policy: str
-    protocol_version: int
-    held: tuple[UUID, ...]
-    has_reservations: bool
-    has_expired: bool
-    is_quota_reached: bool
-    now: datetime
-
-    @property
-    def expires_at(self) -> datetime:
-        """When a lease that is given or extended now ends."""
-        return self.now + timedelta(seconds=self.lease_seconds)
-
-    @property
-    def max_responses(self) -> int:
-        """The largest comparison that the protocol can ask about."""
-        return 2 if self.kind == Protocol.Kind.PAIRWISE else MAX_RESPONSES
-
-
-def desk_open(*, annotator: Annotator) -> Desk:
-    """Lock the annotator's place in the queue and read what decides about their next lease.
-
-    A place is forgotten when the protocol or the annotator's skills are others than when it was
-    reached, when it is an hour old, and when it comes from another database cluster.
-
-    The transaction's commit does not wait for the disk: a lease that a crash of the server forgets
-    is given anew. A label is written after its lease and waits, so that it never outlives it.
-    """
-    now = timezone.now()
-    key: dict[str, Any] = {
-        "annotator": annotator.pk, "now": now, "fresh_after": now - WALK_AGAIN
-    }  # fmt: skip
-    (place,), (row,) = fetch_together((_LOCK_PLACE_SQL, key), (_DESK_SQL, key))
-    rank, comparison_id, seen_xid, protocol_id, known_skills, is_fresh, _ = place
-    skills = tuple(dict.fromkeys(["", *row[0]]))
-    desk = Desk(
-        annotator.pk, annotator.project_id, rank, comparison_id, seen_xid, skills,
-        is_active=row[1], price_usd=row[2], protocol_id=row[3], kind=row[4], lease_seconds=row[5],
-        skip_policy=row[6], protocol_version=row[7], held=tuple(row[8]), has_reservations=row[9],
-        has_expired=row[10], is_quota_reached=row[11], now=now,
-    )  # fmt: skip
-    if is_fresh and protocol_id == desk.protocol_id and tuple(known_skills) == skills:
-        return desk
-    return replace(desk, rank=-inf, comparison_id=0, seen_xid=NEVER_XID)
-
-
-@dataclass(frozen=True)
 class Taken:
     """The new lease, or none, and what the statements that went along with it found."""
 
@@ -298,10 +198,14 @@ def slot_take(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
 def slot_take_at_once(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
     """Take the next slot of the queue as ``slot_take`` does and end the transaction with it.
 
-    It saves the journey of a commit, and does only what nearly every request needs. Where it takes
-    nothing, nothing is said about what ``slot_take`` would find under a new lock.
+    It saves the journey of a commit, and that of the lock where the desk was read without one: then
+    nothing is taken if the annotator asked for a comparison elsewhere since. It does only what
+    nearly every request needs. Where it takes nothing, nothing is said about what ``slot_take``
+    would find under a new lock.
     """
-    _, taken = _take(_QUEUE_SQL, desk, _PASS_BY, [*along, *transaction_end()])
+    # Without a lock before it there is no block to end: the journey is a transaction of its own.
+    end = transaction_end() if desk.place_xmin is None else []
+    _, taken = _take(_QUEUE_SQL, desk, _PASS_BY, [*along, *end])
     return taken
 
 
@@ -321,8 +225,8 @@ def _take_waiting(desk: Desk, along: Sequence[Statement]) -> Taken:
 
 def _take(sql: str, desk: Desk, wait: str, along: Sequence[Statement]) -> tuple[bool, Taken]:
     """Run one taking statement; say whether anything was there, and what was leased."""
-    take = (sql.replace("{wait}", wait), _parameters(desk))
-    ((head, candidate, leased, _),), *found = fetch_together(take, *along)
+    take, lock = (sql.replace("{wait}", wait), _parameters(desk)), desk_lock(desk=desk)
+    ((head, candidate, leased, _),), *found = fetch_together(*lock, take, *along)[len(lock) :]
     if candidate is not None and leased is None:
         raise BudgetExhausted(
             "The budget of this project is used up. Its owner can raise it in the settings."

@@ -1,5 +1,6 @@
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,6 +10,7 @@ from django.utils import timezone
 from annotate.models import Annotator, Assignment, Comparison, Preference, Project
 from annotate.prepared import (
     PreparedQuery,
+    Statement,
     fetch_prepared,
     fetch_together,
     insert_prepared,
@@ -164,3 +166,43 @@ def test_an_object_is_inserted_only_for_what_is_given(project: Project) -> None:
     assert refused.pk is None
     assert after == [(stored.pk,)]
     assert not Project.objects.filter(slug="refused").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "beside"),
+    [
+        (None, []),
+        (
+            ("SELECT 1, NULL, %(b)s::int + %(b)s::int + %(a)s::int", {"a": 4, "b": 5}),
+            [(1, None, 14)],
+        ),
+        (("SELECT %s::int", [7]), [(7,)]),
+        (("SELECT 1 WHERE false", ()), []),
+    ],
+)
+@pytest.mark.django_db
+def test_a_statement_of_one_row_comes_beside_an_object(
+    project: Project, statement: Statement | None, beside: list[tuple[Any, ...]]
+) -> None:
+    comparison = make_comparison(project)
+    values = {"project": project.pk, "name": comparison.external_id}
+    assert COMPARISONS.rows_beside(statement, **values) == ([comparison], beside)
+
+
+@pytest.mark.django_db
+def test_nothing_comes_beside_no_object(project: Project) -> None:
+    found = COMPARISONS.rows_beside(("SELECT 1", ()), project=project.pk, name="nobody")
+    assert found == ([], [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statements_outside_a_block_are_kept_or_undone_as_a_whole(project: Project) -> None:
+    change = (
+        "UPDATE annotate_project SET name = %s WHERE id = %s RETURNING id",
+        ["New", project.pk],
+    )
+    with pytest.raises(DataError):
+        fetch_together(change, ("SELECT 1 / (%s::int - 1)", [1]))
+    assert not Project.objects.filter(name="New").exists()
+    fetch_together(change, ("SELECT 1", ()))
+    assert Project.objects.filter(name="New").exists()

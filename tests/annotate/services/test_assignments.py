@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,8 +8,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from annotate.errors import BudgetExhausted, ConflictError
+from annotate.access import annotator_row
+from annotate.errors import BudgetExhausted, ConflictError, NoWork
 from annotate.models import Annotator, Assignment, Comparison, Project
+from annotate.prepared import fetch_together
 from annotate.services.assignments import (
     assignment_close,
     assignment_heartbeat,
@@ -16,7 +19,14 @@ from annotate.services.assignments import (
     assignments_expire,
     comparisons_recount,
 )
-from tests.factories import make_annotator, make_comparison, make_preference, make_project
+from annotate.services.desk import Desk, glance_read, glance_statement
+from tests.factories import (
+    make_annotator,
+    make_comparison,
+    make_preference,
+    make_project,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 State = Assignment.State
@@ -243,3 +253,98 @@ def test_overlap_holds_when_many_ask_at_once() -> None:
         comparison.refresh_from_db()
         assert comparison.open_slots == 0
         assert comparison.assignments.filter(state=State.LIVE).count() == 2
+
+
+def glance(annotator: Annotator) -> Desk:
+    """The annotator's desk, read without a lock as a request reads it."""
+    assert annotator.user_id is not None
+    statement = glance_statement(user_id=annotator.user_id, slug=annotator.project.slug)
+    (rows,) = fetch_together(statement)
+    desk = glance_read(annotator=annotator, rows=rows)
+    assert desk is not None
+    return desk
+
+
+@pytest.fixture
+def cleo(project: Project) -> Annotator:
+    """Somebody with a place in the queue, who has labelled before."""
+    make_comparison(project)
+    cleo = annotator_row(project=project, user=make_user("cleo"))
+    assignment_close(assignment=lease(cleo), state=State.SKIPPED)
+    return cleo
+
+
+def test_a_lease_on_a_desk_that_is_as_it_was_read_takes_the_head_of_the_queue(
+    project: Project, cleo: Annotator
+) -> None:
+    first, _ = make_comparison(project, priority=2), make_comparison(project, priority=1)
+    found = assignment_lease_next(annotator=cleo, glance=glance(cleo))
+    assert found is not None
+    assert (found.comparison_id, found.state) == (first.pk, State.LIVE)
+    first.refresh_from_db()
+    assert first.open_slots == first.wanted_labels - 1
+
+
+def test_a_desk_that_another_request_used_meanwhile_gives_nothing_twice(
+    project: Project, cleo: Annotator
+) -> None:
+    make_comparison(project, wanted_labels=3)
+    make_comparison(project, wanted_labels=3)
+    seen = glance(cleo)
+    elsewhere = lease(cleo)
+    # Asked with the old desk, it is the same lease: the annotator holds it and did not exclude it.
+    assert assignment_lease_next(annotator=cleo, glance=seen) == elsewhere
+    again = assignment_lease_next(annotator=cleo, exclude=[elsewhere.public_id], glance=seen)
+    assert again is not None
+    assert again.comparison_id != elsewhere.comparison_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_person_on_many_pages_at_once_gets_no_comparison_twice() -> None:
+    project = make_project(protocol={"overlap": 3})
+    cleo = annotator_row(project=project, user=make_user("cleo"))
+    for _ in range(6):
+        make_comparison(project)
+    assignment_close(assignment=lease(cleo), state=State.RETURNED)
+    together = threading.Barrier(4)
+
+    def ask(_page: int) -> int:
+        mine = Annotator.objects.select_related("project").get(pk=cleo.pk)
+        seen = glance(mine)
+        together.wait()
+        found = assignment_lease_next(annotator=mine, glance=seen)
+        connection.close()
+        assert found is not None
+        return found.comparison_id
+
+    with ThreadPoolExecutor(4) as pool:
+        given = list(pool.map(ask, range(4)))
+    held = cleo.assignments.filter(state=State.LIVE).values_list("comparison_id", flat=True)
+    # One took what all had seen at the head; the others found it held and were given it again.
+    assert list(held) == given[:1]
+    assert set(given) == set(held)
+
+
+def test_a_pause_since_the_desk_was_read_holds(project: Project, cleo: Annotator) -> None:
+    make_comparison(project)
+    seen = glance(cleo)
+    Annotator.objects.filter(pk=cleo.pk).update(paused_at=timezone.now())
+    with pytest.raises(NoWork):
+        assignment_lease_next(annotator=cleo, glance=seen)
+
+
+def test_a_slot_that_somebody_took_since_the_desk_was_read_is_not_given_again(
+    project: Project, cleo: Annotator, ben: Annotator
+) -> None:
+    make_comparison(project, wanted_labels=1, priority=9)
+    seen = glance(cleo)
+    lease(ben)
+    assert assignment_lease_next(annotator=cleo, glance=seen) is None
+
+
+def test_a_spent_budget_is_told_at_once(project: Project, cleo: Annotator) -> None:
+    make_comparison(project)
+    seen = glance(cleo)
+    Project.objects.filter(pk=project.pk).update(budget_usd=0, human_price_usd=1)
+    with pytest.raises(BudgetExhausted):
+        assignment_lease_next(annotator=cleo, glance=replace(seen, price_usd=Decimal(1)))

@@ -1,4 +1,5 @@
 import uuid
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,12 @@ from annotate.errors import ApplicationError, ConflictError
 from annotate.models import Annotator, Assignment, Preference, Project, Protocol
 from annotate.selectors.labelling import given_verdict
 from annotate.services.assignments import assignment_close, assignment_lease_next
-from annotate.services.preferences import VerdictInput, preference_submit, verdict_submit
+from annotate.services.preferences import (
+    Submission,
+    VerdictInput,
+    preference_submit,
+    verdict_submit,
+)
 from tests.factories import make_annotator, make_comparison, make_project
 
 pytestmark = pytest.mark.django_db
@@ -256,3 +262,64 @@ def test_a_late_label_on_a_comparison_that_was_skipped_since_is_refused(
     assignment_close(assignment=again, state=Assignment.State.SKIPPED)
     with pytest.raises(ConflictError, match="skipped"):
         submit(assignment)
+
+
+def submit_at_once(assignment: Assignment, newest: Protocol, **more: Any) -> Submission:
+    verdict = VerdictInput(verdict="ranked", strength=-2)
+    values = {"idempotency_key": uuid.uuid4(), **more}
+    return verdict_submit(assignment=assignment, given=verdict, newest=newest, **values)
+
+
+def test_a_label_on_a_live_lease_is_stored_with_all_that_came_along(
+    assignment: Assignment, project: Project
+) -> None:
+    done = submit_at_once(assignment, project.protocol)
+    assignment.refresh_from_db()
+    stored = Preference.objects.get()
+    assert (done.is_new, done.preference, assignment.state) == (True, stored, "submitted")
+    assert done.progress is not None
+    assert done.progress.done == 1
+    assert stored.protocol == project.protocol
+    assert stored.cost_usd == assignment.price_usd
+
+
+def test_a_protocol_that_came_into_force_since_it_was_read_is_the_one_that_counts(
+    assignment: Assignment, project: Project
+) -> None:
+    seen = project.protocol
+    newer = copy(seen)
+    newer.pk, newer._state.adding, newer.version = None, True, seen.version + 1
+    newer.save()
+    assert submit_at_once(assignment, seen).preference.protocol == newer
+
+
+def test_the_same_key_again_gives_the_first_row_whatever_was_read(
+    assignment: Assignment, project: Project
+) -> None:
+    key, newest = uuid.uuid4(), project.protocol
+    seen = copy(assignment)
+    first = submit_at_once(assignment, newest, idempotency_key=key)
+    # As it was read before the first was stored.
+    seen.state = Assignment.State.LIVE
+    again = submit_at_once(seen, newest, idempotency_key=key)
+    assert (again.is_new, again.preference) == (False, first.preference)
+    assert Preference.objects.count() == 1
+
+
+def test_a_second_verdict_is_refused_whatever_was_read(
+    assignment: Assignment, project: Project
+) -> None:
+    newest, seen = project.protocol, copy(assignment)
+    submit_at_once(assignment, newest)
+    seen.state = Assignment.State.LIVE
+    with pytest.raises(ConflictError):
+        submit_at_once(seen, newest)
+
+
+def test_an_adaptive_overlap_is_settled_whatever_was_read(
+    assignment: Assignment, project: Project
+) -> None:
+    Protocol.objects.update(overlap=1, overlap_max=3, settle_lead=2)
+    submit_at_once(assignment, project.protocol)
+    assignment.comparison.refresh_from_db()
+    assert assignment.comparison.wanted_labels == 2

@@ -25,6 +25,7 @@ from annotate.services.assignments import (
     assignments_expire,
     comparisons_recount,
 )
+from annotate.services.desk import desk_open
 from tests.factories import make_annotator, make_comparison, make_preference, make_project
 
 pytestmark = pytest.mark.django_db
@@ -260,7 +261,7 @@ def test_ten_thousand_leases_show_both_orders_equally_often(
     pks = [row.pk for row in Comparison.objects.bulk_create(rows)]
     with connection.cursor() as cursor:
         cursor.execute("SELECT setseed(0.5)")
-    desk = replace(queue.desk_open(annotator=ben), rank=0.0)
+    desk = replace(desk_open(annotator=ben), rank=0.0)
     for pk in pks:
         assert queue.slot_take(desk=replace(desk, comparison_id=pk)) is not None
     leases = Assignment.objects.filter(annotator=ben)
