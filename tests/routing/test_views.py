@@ -9,10 +9,10 @@ from django.test import Client
 
 from annotate.models import Annotator, JobState, Project
 from routing.models import AcquisitionRound, RoutingBatch, RoutingStudy
-from routing.services.batches import routing_apply
 from routing.services.rounds import acquisition_round_start
 from routing.tasks import acquisition_round_execute
 from tests.factories import make_project, make_user
+from tests.routing_steps import routing_apply
 
 PAGES = ["routing/", "acquisition/"]
 
