@@ -9,6 +9,7 @@ from django.forms.utils import pretty_name
 from annotate.formats.containers import CONTAINERS
 from annotate.formats.mapped import NAMES
 from annotate.formats.registry import AUTO, IMPORT_FORMATS
+from annotate.forms import OwnIds
 from annotate.models import DatasetVersion, LabelRule
 from annotate.pairings import PAIRINGS
 from annotate.selectors.filters import Filters, filters_of
@@ -49,7 +50,7 @@ class ImportForm(forms.Form):
     format = forms.ChoiceField(choices=FORMAT_CHOICES, initial=AUTO)
 
 
-class HubForm(forms.Form):
+class HubForm(OwnIds, forms.Form):
     """A data set of the Hugging Face hub to check and import."""
 
     source = forms.CharField(label="Data set", max_length=200, help_text="owner/name on the hub.")
@@ -89,7 +90,7 @@ class MappingForm(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if value}
 
 
-class VersionForm(forms.Form):
+class VersionForm(OwnIds, forms.Form):
     """How votes become labels in a new version, and what it takes in."""
 
     label_rule = forms.ChoiceField(
@@ -120,7 +121,7 @@ def _offered_columns() -> list[tuple[str, str]]:
     return [(name, name) for name in columns_of(EXPORT_FORMATS["trl-preference"])]
 
 
-class ExportForm(forms.Form):
+class ExportForm(OwnIds, forms.Form):
     """What to write; at once through the API, or in the background."""
 
     format = forms.ChoiceField(

@@ -9,6 +9,17 @@ from annotate.models import ApiToken, Membership, Project
 from annotate.services.tokens import MAX_RATE
 
 
+class OwnIds(forms.BaseForm):
+    """A form beside others on one page: the ids of its fields begin with its own name.
+
+    With the same ids as a neighbour's, its labels would lead to the neighbour's fields.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["auto_id"] = f"{type(self).__name__.lower()}_%s"
+        super().__init__(*args, **kwargs)
+
+
 class ProjectForm(forms.ModelForm[Project]):
     """A new project."""
 

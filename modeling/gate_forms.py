@@ -6,6 +6,7 @@ from django import forms
 
 from annotate.models import Project
 from modeling.models import Judge, JudgeGate, JudgePanel
+from modeling.services.judge_gates import FIELDS
 from modeling.services.judge_panels import MAX_MEMBERS, MIN_MEMBERS
 
 
@@ -14,16 +15,7 @@ class GateForm(forms.ModelForm[JudgeGate]):
 
     class Meta:
         model = JudgeGate
-        fields = [
-            "min_n",
-            "min_accuracy",
-            "min_kappa",
-            "max_first_position_bias",
-            "max_conflict",
-            "max_ece",
-            "max_parse_failures",
-            "blocks_on_alarm",
-        ]
+        fields = FIELDS
         labels = {
             "min_n": "Verdicts beside people, at least",
             "min_accuracy": "Accuracy, at least",

@@ -1,5 +1,6 @@
 """What owners type about reward models and label audits, checked before a service sees it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -143,3 +144,12 @@ def _set_choices(form: forms.Form, name: str, choices: list[tuple[str, str]]) ->
     field = form.fields[name]
     assert isinstance(field, forms.ChoiceField)
     field.choices = choices
+
+
+def rules_in_words(rules: Mapping[str, Any]) -> str:
+    """The filters of a run by the labels of their form, with the values that were typed."""
+    words = []
+    for name, value in rules.items():
+        label = FilterForm.base_fields[name].label
+        words.append(str(label) if value is True else f"{label} {value}")
+    return "; ".join(words)

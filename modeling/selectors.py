@@ -69,7 +69,7 @@ class ModelingSummary:
     latest_run: TrainingRun | None
     model_number: int | None
     model_accuracy: Figure | None
-    model_ece: float | None
+    model_ece: Figure | None
 
 
 def latest_reward_model(project: Project) -> RewardModel | None:
@@ -178,7 +178,7 @@ def modeling_summary(*, project: Project) -> ModelingSummary:
         latest_run=training_runs(project).first(),
         model_number=model.number if model else None,
         model_accuracy=Figure.read(metrics.get("accuracy")),
-        model_ece=metrics.get("ece", {}).get("estimate"),
+        model_ece=Figure.read(metrics.get("ece")),
     )
 
 

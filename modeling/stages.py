@@ -73,7 +73,7 @@ def _train_figure(summary: ModelingSummary) -> str:
     if summary.model_number is None or summary.model_accuracy is None:
         return "No reward model yet. Training on frozen features takes seconds."
     calibration = (
-        "" if summary.model_ece is None else f"; calibration error {summary.model_ece:.3f}"
+        "" if summary.model_ece is None else f"; calibration error {_figure(summary.model_ece)}"
     )
     accuracy = _figure(summary.model_accuracy)
     return f"rm-{summary.model_number} {accuracy} on held-out human labels{calibration}"

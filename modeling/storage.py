@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from django.core.files.base import ContentFile, File
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 
 BLOCK = 2**20
 
@@ -31,10 +31,11 @@ def storage_write(name: str, content: bytes) -> None:
 
 def _local_path(name: str) -> Path | None:
     """Where a file lies on this machine; ``None`` where the storage is no local folder."""
-    try:
+    # Asked by class, since a storage may name paths at which it keeps nothing, as Django's own
+    # in memory does.
+    if isinstance(default_storage, FileSystemStorage):
         return Path(default_storage.path(name))
-    except NotImplementedError:  # how Django says so
-        return None
+    return None
 
 
 @contextmanager

@@ -62,6 +62,21 @@ STRATEGIES: dict[str, str] = {
 }
 STRATEGY_NAMES = list(STRATEGIES)
 
+
+def policy_title(identifier: str) -> str:
+    """The name of a policy without its conditions."""
+    return (
+        "Pilot"
+        if identifier == PILOT_POLICY
+        else POLICIES.get(identifier, identifier).split(" (")[0]
+    )
+
+
+def strategy_title(identifier: str) -> str:
+    """The name of a query strategy without its explanation."""
+    return STRATEGIES.get(identifier, identifier).split(":")[0]
+
+
 LAPLACE_POSTERIOR, BOOTSTRAP_POSTERIOR, MLP_POSTERIOR = "laplace", "bootstrap", "mlp"
 POSTERIORS: dict[str, str] = {
     LAPLACE_POSTERIOR: "Last-layer Laplace, prior chosen on held-out prompts",

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from annotate.forms import OwnIds
 from annotate.models import Annotator, Project
 from modeling.encoder_names import TFIDF, encoder_choices
 from modeling.models import Judge
@@ -27,7 +28,7 @@ from routing.services.rounds import MAX_BATCH
 from routing.services.studies import MAX_MIXES, MIN_MIXES
 
 
-class StudyForm(forms.Form):
+class StudyForm(OwnIds, forms.Form):
     """A new study."""
 
     judge = forms.ModelChoiceField(queryset=Annotator.objects.none(), empty_label=None)
@@ -111,7 +112,7 @@ class BatchForm(forms.Form):
         return given | {"audit_share": share, "options": options}
 
 
-class PilotForm(forms.Form):
+class PilotForm(OwnIds, forms.Form):
     """A pilot to draw."""
 
     n = forms.IntegerField(
@@ -125,7 +126,7 @@ class PilotForm(forms.Form):
     seed = forms.IntegerField(initial=0, min_value=0, max_value=2**31 - 1)
 
 
-class ArmForm(forms.ModelForm[RoutingArm]):
+class ArmForm(OwnIds, forms.ModelForm[RoutingArm]):
     """A group of people at its own price."""
 
     class Meta:
@@ -134,7 +135,7 @@ class ArmForm(forms.ModelForm[RoutingArm]):
         labels = {"n_humans": "People", "price_usd": "Price (USD)", "reliability": "Right"}
 
 
-class TaggingForm(forms.Form):
+class TaggingForm(OwnIds, forms.Form):
     """Describe prompts by an LLM."""
 
     judge = forms.ModelChoiceField(queryset=Judge.objects.none(), empty_label=None)

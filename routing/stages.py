@@ -5,6 +5,7 @@ from django.urls import reverse
 from annotate import loop
 from annotate.loop import Stage
 from annotate.models import JobState, Project
+from routing.choices import strategy_title
 from routing.selectors import RoutingSummary, routing_summary
 
 RUNNING = (JobState.QUEUED, JobState.RUNNING)
@@ -59,8 +60,8 @@ def acquire_stage(project: Project) -> Stage:
         title="Acquire",
         kind="running" if running else "ok" if done else "muted",
         state=f"Round {summary.round_number}" if done else "No round",
-        figure=f"{summary.strategy}: {summary.n_picks:,} comparisons at the head of the queue, "
-        f"{100 * summary.share_labelled:.0f} % labelled"
+        figure=f"{strategy_title(summary.strategy)}: {summary.n_picks:,} comparisons at the head "
+        f"of the queue, {100 * summary.share_labelled:.0f} % labelled"
         if done
         else "Let the reward model pick what people should label next.",
         action="Acquisition" if done else "Pick the next batch",

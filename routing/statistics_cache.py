@@ -1,14 +1,12 @@
-"""Text statistics on disk: responses never change, so each comparison is read once."""
+"""Text statistics in the file storage: responses never change, so each comparison is read once."""
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from io import BytesIO
 from zipfile import BadZipFile
 
 import numpy as np
-from django.core.files.storage import default_storage
 
+from modeling.storage import storage_read, storage_write
 from routing.core.arrays import FloatArray, IntArray
 from routing.core.features import STATISTIC_NAMES
 
@@ -33,7 +31,7 @@ def statistics_of(
 
     ``name`` tells further columns apart from the nine that need no encoder.
     """
-    known_ids, known = _read(_path(project_id, name))
+    known_ids, known = _read(_file_name(project_id, name))
     width = len(STATISTIC_NAMES) if name == _NINE else 1
     known = known.reshape(len(known_ids), width)
     missing = np.setdiff1d(comparison_ids, known_ids)
@@ -47,13 +45,13 @@ def statistics_of(
     order = np.argsort(ids)
     ids, values = ids[order], values[order]
     if len(missing):
-        _write(_path(project_id, name), ids, values)
+        _write(_file_name(project_id, name), ids, values)
     return values[np.searchsorted(ids, comparison_ids)]
 
 
 def known_statistics(*, project_id: int, comparison_ids: IntArray) -> tuple[IntArray, FloatArray]:
     """Return which of the comparisons have been read before, and their statistics."""
-    ids, values = _read(_path(project_id, _NINE))
+    ids, values = _read(_file_name(project_id, _NINE))
     if not len(ids):
         return np.empty(0, np.int64), values
     place = np.minimum(np.searchsorted(ids, comparison_ids), len(ids) - 1)
@@ -61,23 +59,20 @@ def known_statistics(*, project_id: int, comparison_ids: IntArray) -> tuple[IntA
     return rows, values[place[rows]]
 
 
-def _path(project_id: int, name: str) -> Path:
-    return Path(default_storage.path(f"routing/{name}-{project_id}-v{_VERSION}.npz"))
+def _file_name(project_id: int, name: str) -> str:
+    return f"routing/{name}-{project_id}-v{_VERSION}.npz"
 
 
-def _read(path: Path) -> tuple[IntArray, FloatArray]:
+def _read(file_name: str) -> tuple[IntArray, FloatArray]:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with np.load(BytesIO(storage_read(file_name)), allow_pickle=False) as stored:
             return stored["ids"], stored["values"]
     except (OSError, BadZipFile, KeyError, ValueError, EOFError):
         # No file yet, or one that a full disk cut short: compute everything again.
         return np.empty(0, np.int64), np.empty((0, len(STATISTIC_NAMES)))
 
 
-def _write(path: Path, ids: IntArray, values: FloatArray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(descriptor, "wb") as file:
-        np.savez(file, ids=ids, values=values)
-    # A reader sees the old file or the new one, never half of one.
-    Path(name).replace(path)
+def _write(file_name: str, ids: IntArray, values: FloatArray) -> None:
+    content = BytesIO()
+    np.savez(content, ids=ids, values=values)
+    storage_write(file_name, content.getvalue())

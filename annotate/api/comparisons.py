@@ -28,6 +28,7 @@ from annotate.api.data_rows import (
     preference_page_schema,
 )
 from annotate.api.errors import CONTENT_TYPE, problem
+from annotate.api.known_fields import KnownFields
 from annotate.errors import ApplicationError
 from annotate.models import Annotator, Comparison, Preference
 from annotate.sections import sections_of
@@ -50,7 +51,7 @@ from annotate.services.imports import ImportReport
 MAX_ROWS = 1000
 
 
-class FilterInput(serializers.Serializer[Any]):
+class FilterInput(KnownFields):
     """Which comparisons."""
 
     q = serializers.CharField(

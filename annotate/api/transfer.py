@@ -34,6 +34,7 @@ from annotate.api.data import (
     VersionOutput,
     import_accepted,
 )
+from annotate.api.known_fields import KnownFields
 from annotate.errors import ConflictError
 from annotate.formats.preview import file_preview
 from annotate.formats.registry import AUTO, IMPORT_FORMATS, MAPPED
@@ -50,7 +51,7 @@ from annotate.services.import_jobs import (
 from annotate.services.version_diffs import version_diff
 
 
-class FiltersInput(serializers.Serializer[Any]):
+class FiltersInput(KnownFields):
     """What a version or an export leaves out."""
 
     criterion = serializers.CharField(required=False, allow_blank=True, max_length=300)

@@ -1,5 +1,7 @@
 """Projects, their versioned protocols and guidelines, and who belongs to them."""
 
+from decimal import Decimal
+
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -20,6 +22,10 @@ def default_flags() -> list[str]:
 def default_skip_reasons() -> list[str]:
     """The skip reasons that a new protocol offers."""
     return list(SKIP_REASONS)
+
+
+# What is committed is kept to a millionth of a dollar in fourteen digits.
+MAX_BUDGET_USD = Decimal("99999999.99")
 
 
 class Project(models.Model):
@@ -71,6 +77,12 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Keep the budget within what spending can be counted up to."""
+        if self.budget_usd is not None and self.budget_usd > MAX_BUDGET_USD:
+            told = f"A budget is at most {MAX_BUDGET_USD:,} dollars; leave it empty for no limit."
+            raise ValidationError({"budget_usd": told})
 
     @property
     def protocol(self) -> "Protocol":

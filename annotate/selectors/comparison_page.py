@@ -6,6 +6,7 @@ from datetime import datetime
 from django.contrib.auth.models import User
 
 from annotate.models import Annotator, Assignment, BulkChangeRow, Comparison, Flag, Review
+from annotate.selectors.protocols import flag_title, skip_title
 from annotate.selectors.quality import display_name
 
 
@@ -35,7 +36,7 @@ def _leases(comparison: Comparison) -> list[HistoryEvent]:
         kind = row.get_kind_display().lower()
         events.append(HistoryEvent(row.leased_at, "lease", who, f"Got it as {kind}"))
         if row.closed_at is not None:
-            reason = f": {row.skip_reason}" if row.skip_reason else ""
+            reason = f": {skip_title(row.skip_reason)}" if row.skip_reason else ""
             ended = f"{row.get_state_display()}{reason}"
             events.append(HistoryEvent(row.closed_at, "lease", who, ended))
     return events
@@ -46,10 +47,10 @@ def _flags(comparison: Comparison) -> list[HistoryEvent]:
     rows = Flag.objects.filter(comparison=comparison)
     for row in rows.select_related("annotator__user", "resolved_by"):
         note = f": {row.note}" if row.note else ""
-        who = display_name(row.annotator)
-        events.append(HistoryEvent(row.created_at, "flag", who, f"Flagged {row.reason}{note}"))
+        who, reason = display_name(row.annotator), flag_title(row.reason)
+        events.append(HistoryEvent(row.created_at, "flag", who, f"Flagged “{reason}”{note}"))
         if row.resolved_at is not None:
-            closed = f"Closed the flag {row.reason}"
+            closed = f"Closed the flag “{reason}”"
             events.append(HistoryEvent(row.resolved_at, "flag", _name(row.resolved_by), closed))
     return events
 

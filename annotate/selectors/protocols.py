@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import override
 
 from annotate.models import Protocol
 
@@ -24,6 +25,18 @@ SKIP_NAMES: Names = {
     "broken": _("Broken or empty"),
     "other": _("Other"),
 }
+
+
+def flag_title(reason: str) -> str:
+    """A reason for a flag as owners read it; their pages are English."""
+    with override("en"):
+        return str(FLAG_NAMES.get(reason, reason))
+
+
+def skip_title(reason: str) -> str:
+    """A reason for skipping as owners read it; their pages are English."""
+    with override("en"):
+        return str(SKIP_NAMES.get(reason, reason))
 
 
 def asks(aspect: dict[str, Any]) -> str:

@@ -68,6 +68,11 @@ def _saved(row: Model) -> None:
     ApplicationError
         If a value does not fit; the message names the field.
     """
+    _checked(row)
+    row.save()
+
+
+def _checked(row: Model) -> None:
     try:
         # A project made on the command line may have no maker, which no form would accept.
         row.full_clean(exclude={"created_by"})
@@ -75,7 +80,6 @@ def _saved(row: Model) -> None:
         field, messages = next(iter(error.message_dict.items()))
         name = "" if field == "__all__" else field
         raise ApplicationError(" ".join(messages), field=name) from error
-    row.save()
 
 
 @transaction.atomic
@@ -111,7 +115,9 @@ def protocol_change(
     A new overlap moves every comparison that still wanted the old one; comparisons whose number of
     human labels was set otherwise (by routing) keep theirs.
     """
-    Project.objects.select_for_update().get(pk=project.pk)
+    # One change at a time. Not by the project's row: leases come to that one, where the money is,
+    # from the comparisons, which a new overlap is yet to lock.
+    project.protocols.select_for_update(no_key=True).get(version=1)
     old = project.protocol
     values: dict[str, Any] = {name: getattr(old, name) for name in ASKED}
     changed = {name: value for name, value in fields.items() if values[name] != value}
@@ -169,9 +175,15 @@ def guideline_change(*, project: Project, user: User | None, body: str) -> Guide
 def project_money_change(
     *, project: Project, user: User | None, human_price_usd: Decimal, budget_usd: Decimal | None
 ) -> Project:
-    """Set the price of the next human labels and the budget."""
+    """Set the price of the next human labels and the budget.
+
+    Raises
+    ------
+    ApplicationError
+        If a value does not fit; the message names the field.
+    """
     project.human_price_usd, project.budget_usd = human_price_usd, budget_usd
-    project.full_clean(exclude={"slug", "created_by"})
+    _checked(project)
     project.save(update_fields=["human_price_usd", "budget_usd"])
     data = {"human_price_usd": str(human_price_usd), "budget_usd": str(budget_usd)}
     audit_write(project=project, actor=user, action="money.change", data=data)

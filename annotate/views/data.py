@@ -127,14 +127,8 @@ def job_preview(job: ImportJob) -> FilePreview:
 
 
 def _job_context(job: ImportJob) -> dict[str, object]:
-    kinds = {
-        JobState.DONE: "ok",
-        JobState.FAILED: "danger",
-        JobState.CANCELLED: "muted",
-    }
     return {
         "job": job,
-        "kind": kinds.get(JobState(job.state), "running"),
         "is_finished": job.state in JobState.finished(),
         "can_confirm": job.dry_run
         and job.state == JobState.DONE

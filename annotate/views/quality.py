@@ -18,6 +18,7 @@ from annotate.access import (
 from annotate.errors import ApplicationError
 from annotate.models import QualityPolicy
 from annotate.quality_forms import QualityPolicyForm
+from annotate.selectors.protocols import flag_title
 from annotate.selectors.quality import alarms_open, attempts, display_name, flags_open
 from annotate.selectors.quality_page import agreements, people
 from annotate.services.alarms import alarms_check
@@ -113,7 +114,7 @@ def flag_list(request: HttpRequest, slug: str) -> HttpResponse:
     """List what annotators flagged."""
     access = get_owned_project_for(request.user, slug)
     page = Paginator(flags_open(project=access.project), 50).get_page(request.GET.get("page"))
-    rows = [(flag, display_name(flag.annotator)) for flag in page]
+    rows = [(flag, flag_title(flag.reason), display_name(flag.annotator)) for flag in page]
     context = page_context(access, nav="quality") | {
         "tab": "flags", "page_obj": page, "rows": rows,
     }  # fmt: skip

@@ -20,7 +20,6 @@ from annotate.access import (
 )
 from annotate.data_forms import ExportForm, HubForm, MappingForm, asked_in_words
 from annotate.errors import ApplicationError
-from annotate.models import JobState
 from annotate.selectors.datasets import dataset_versions, manifest_rows
 from annotate.selectors.filters import filters_of
 from annotate.services.data_jobs import data_job_cancel
@@ -31,8 +30,6 @@ from annotate.services.version_diffs import version_diff
 from annotate.services.version_links import version_links
 from annotate.views.common import page_context
 from annotate.views.data import HtmxRequest, data_page_response, job_preview
-
-KINDS = {JobState.DONE: "ok", JobState.FAILED: "danger", JobState.CANCELLED: "muted"}
 
 
 @require_POST
@@ -138,10 +135,7 @@ def freeze_job(request: HtmxRequest, slug: str, public_id: UUID) -> HttpResponse
     """Show how far the freezing of a version is."""
     access = get_owned_project_for(request.user, slug)
     job = get_freeze_job_for(access, public_id)
-    context = page_context(access, nav="data") | {
-        "job": job,
-        "kind": KINDS.get(JobState(job.state), "running"),
-    }
+    context = page_context(access, nav="data") | {"job": job}
     part = "annotate/partials/_freeze_state.html"
     return render(request, part if request.htmx else "annotate/freeze_job.html", context)
 
@@ -193,7 +187,6 @@ def export_job(request: HtmxRequest, slug: str, public_id: UUID) -> HttpResponse
     job = get_export_job_for(access, public_id)
     context = page_context(access, nav="data") | {
         "job": job,
-        "kind": KINDS.get(JobState(job.state), "running"),
         "n_written": job.n_done * 1024,
         "asked": asked_in_words(job.options),
     }

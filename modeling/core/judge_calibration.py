@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from modeling.core.calibration import CalibratedProbability, CalibrationMethod
-from modeling.core.judge_prompts import STRENGTH_PROBABILITY
+from modeling.core.judge_replies import STRENGTH_PROBABILITY
 from modeling.core.metrics import group_split, log_loss
 from modeling.core.types import (
     BoolArray,

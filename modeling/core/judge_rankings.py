@@ -14,7 +14,7 @@ from math import log
 from string import ascii_uppercase
 from typing import Any
 
-from modeling.core.judge_prompts import (
+from modeling.core.judge_replies import (
     CombinedVerdict,
     JudgeAnswer,
     UnparsableReply,

@@ -13,16 +13,10 @@ from typing import Any, Literal
 from modeling.core.judge_prompts import (
     MAX_GUIDELINE_CHARACTERS,
     MAX_REPLY_TOKENS,
-    MAX_STRENGTH,
-    JudgeAnswer,
     JudgeQuestion,
     Message,
-    UnparsableReply,
-    canonical_verdict,
     data_blocks,
     data_marker,
-    parse_reply,
-    reply_fields,
 )
 from modeling.core.judge_rankings import (
     HIGHEST_RATING,
@@ -30,6 +24,14 @@ from modeling.core.judge_rankings import (
     parse_ranking_reply,
     rating_of,
     rating_strength,
+)
+from modeling.core.judge_replies import (
+    MAX_STRENGTH,
+    JudgeAnswer,
+    UnparsableReply,
+    canonical_verdict,
+    parse_reply,
+    reply_fields,
 )
 
 TemplateKind = Literal["pairwise", "rating"]

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from modeling.core.judge_prompts import CombinedVerdict, JudgeAnswer, JudgeQuestion
+from modeling.core.judge_prompts import JudgeQuestion
 from modeling.core.judge_rankings import CombinedRanking, RankingAnswer
+from modeling.core.judge_replies import CombinedVerdict, JudgeAnswer
 from modeling.core.judge_templates import PromptTemplate
 from modeling.judges.client import EndpointRefused, QuestionFailed, RawReply
 from modeling.judges.questions import ATTEMPTS, Ask, AskKey, answer_of

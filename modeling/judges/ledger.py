@@ -14,7 +14,7 @@ from django.db.models import F
 from annotate.models import Preference, Project
 from annotate.services.handover import comparison_to_people
 from annotate.services.preferences import project_writers_lock
-from modeling.core.judge_prompts import MAX_STRENGTH
+from modeling.core.judge_replies import MAX_STRENGTH
 from modeling.judges.asking import Answers, Asked
 from modeling.judges.turns import turn_end
 from modeling.judges.verdicts import Verdict, cost_of, verdict_of, verdict_word

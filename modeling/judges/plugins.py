@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modeling.core.judge_prompts import (
+from modeling.core.judge_rankings import MAX_PAIRS, combine_ranking, compared_pairs
+from modeling.core.judge_replies import (
     MAX_STRENGTH,
     STRENGTH_PROBABILITY,
     CombinedVerdict,
     JudgeAnswer,
 )
-from modeling.core.judge_prompts import Verdict as VerdictName
-from modeling.core.judge_rankings import MAX_PAIRS, combine_ranking, compared_pairs
+from modeling.core.judge_replies import Verdict as VerdictName
 from modeling.judges.asking import Answers, GivenVerdict, Work
 from modeling.judges.client import QuestionFailed
 from modeling.judges.plugin_names import plugin_load

@@ -12,15 +12,13 @@ from django.db.models import QuerySet
 from annotate.models import Comparison, Project, Protocol
 from modeling.core.judge_prompts import (
     MAX_REPLY_TOKENS,
-    JudgeAnswer,
     JudgeQuestion,
     Message,
-    UnparsableReply,
     judge_messages,
-    parse_reply,
     request_hash,
 )
 from modeling.core.judge_rankings import MAX_RESPONSES, RankingAnswer, compared_pairs
+from modeling.core.judge_replies import JudgeAnswer, UnparsableReply, parse_reply
 from modeling.core.judge_templates import (
     STANDARD_LIST_INSTRUCTIONS,
     PromptTemplate,

@@ -8,8 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from modeling.core.judge_prompts import CombinedVerdict, JudgeAnswer, Verdict
 from modeling.core.judge_rankings import combine_ranking
+from modeling.core.judge_replies import CombinedVerdict, JudgeAnswer, Verdict
 from modeling.core.types import FloatArray
 from modeling.judges.asking import Answers, GivenVerdict, Work
 from modeling.judges.local import STRENGTH_FROM

@@ -10,7 +10,6 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from modeling.core.judge_prompts import CombinedVerdict, JudgeAnswer, combine_samples
 from modeling.core.judge_rankings import (
     CombinedRanking,
     Pair,
@@ -18,6 +17,7 @@ from modeling.core.judge_rankings import (
     combine_ranking,
     without_ties,
 )
+from modeling.core.judge_replies import CombinedVerdict, JudgeAnswer, combine_samples
 from modeling.judges.asking import Answers, Asked
 from modeling.judges.questions import ORDERS, Places, cost_usd, prompt_name
 from modeling.models import Judge

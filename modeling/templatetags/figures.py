@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from django import template
 
@@ -12,19 +12,21 @@ from modeling.selectors import Figure
 register = template.Library()
 
 NONE = "\N{EN DASH}"
+# A template looks a figure up in what may be missing itself, and Django says "" of that.
+Missing = Literal[""] | None
 MINUS = "\N{MINUS SIGN}"
 
 
 @register.filter
-def estimate(figure: Figure | None) -> str:
+def estimate(figure: Figure | Missing) -> str:
     """The estimate to three places."""
-    return NONE if figure is None else f"{figure.estimate:.3f}"
+    return NONE if not figure else f"{figure.estimate:.3f}"
 
 
 @register.filter
-def difference(figure: Figure | None) -> str:
+def difference(figure: Figure | Missing) -> str:
     """The estimate of a difference, with its sign."""
-    return NONE if figure is None else f"{figure.estimate:+.3f}".replace("-", MINUS)
+    return NONE if not figure else f"{figure.estimate:+.3f}".replace("-", MINUS)
 
 
 @register.filter

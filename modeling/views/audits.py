@@ -22,7 +22,7 @@ from modeling.audit_selectors import (
     latest_audit,
 )
 from modeling.models import AuditFinding, AuditRun, FilterRun, Job
-from modeling.reward_forms import AuditForm, FilterForm
+from modeling.reward_forms import AuditForm, FilterForm, rules_in_words
 from modeling.services import audits, filters
 from modeling.services.jobs import job_cancel
 
@@ -151,7 +151,9 @@ def _page(
         "kind": kind,
         "query": f"kind={kind}",
         "page_obj": Paginator(shown, PAGE_SIZE).get_page(request.GET.get("page")),
-        "filter_runs": [(run, filters.reason_counts(run)) for run in filter_runs],
+        "filter_runs": [
+            (run, rules_in_words(run.rules), filters.reason_counts(run)) for run in filter_runs
+        ],
         "live_filters": _live(filter_runs),
     }
     return render(request, "modeling/audit.html", context | replaced, status=status)

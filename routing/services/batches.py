@@ -13,7 +13,7 @@ from annotate.models import Annotator, Comparison, JobState, Preference, Project
 from annotate.services.assignments import comparisons_lock, comparisons_recount
 from annotate.services.audit import audit_write
 from modeling.models import Judge
-from modeling.services.jobs import job_enqueue, job_execute, job_progress
+from modeling.services.jobs import job_enqueue, job_progress
 from modeling.services.judge_gates import judge_gate_require
 from modeling.services.judge_runs import judge_run_start
 from routing.choices import NEEDS_STUDY, PILOT_POLICY, POLICIES
@@ -93,47 +93,6 @@ def routing_batch_start(
         options=options or {},
     )
     job_enqueue(batch)
-    return batch
-
-
-def routing_apply(
-    *,
-    project: Project,
-    study: RoutingStudy | None,
-    judge: Annotator,
-    policy: str,
-    budget_usd: Decimal,
-    audit_share: float = 0.1,
-    seed: int = 0,
-    user: User | None,
-    n_humans: int = 1,
-    dry_run: bool = False,
-    options: dict[str, Any] | None = None,
-) -> RoutingBatch:
-    """Apply a policy here and now; for commands and workers, since it loads the numeric core.
-
-    Raises
-    ------
-    ApplicationError
-        With the sentence of the refusal.
-    """
-    with transaction.atomic():
-        batch = _batch_create(
-            project=project,
-            study=study,
-            judge=judge,
-            policy=policy,
-            budget_usd=budget_usd,
-            audit_share=audit_share,
-            seed=seed,
-            user=user,
-            n_humans=n_humans,
-            dry_run=dry_run,
-            options=options or {},
-        )
-    job_execute(batch, routing_batch_decide)
-    if batch.state != JobState.DONE:
-        raise ApplicationError(batch.message)
     return batch
 
 

@@ -4,13 +4,16 @@ from decimal import Decimal
 
 from django import template
 
-from routing.choices import POLICIES, STRATEGIES
+from routing.choices import policy_title, strategy_title
 from routing.phrases import percent
 
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+
+register.filter("policy_name", policy_title)
+register.filter("strategy_name", strategy_title)
 
 
 @register.filter
@@ -57,18 +60,6 @@ def thousandths(value: object) -> str:
     if not isinstance(value, float | int):
         return NOTHING
     return f"{Decimal(f'{1000 * value:.3g}'):f}".replace("-", MINUS)
-
-
-@register.filter
-def policy_name(identifier: str) -> str:
-    """The name of a policy without its conditions."""
-    return POLICIES.get(identifier, identifier).split(" (")[0]
-
-
-@register.filter
-def strategy_name(identifier: str) -> str:
-    """The name of a query strategy without its explanation."""
-    return STRATEGIES.get(identifier, identifier).split(":")[0]
 
 
 @register.filter

@@ -21,8 +21,10 @@ document.addEventListener("htmx:sendError", () => {
 document.addEventListener("htmx:load", (event) => prepareTables(event.detail.elt));
 prepareTables(document);
 
-// On a phone the tabs scroll sideways: the current one must be in sight.
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+// On a phone the tabs scroll sideways: the current one of each row must be in sight.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+  tab.scrollIntoView({ inline: "center", block: "nearest" });
+}
 
 // <select data-autosubmit> sends its form when changed; without JavaScript the form's own button does.
 document.addEventListener("change", (event) => {

@@ -9,6 +9,7 @@ from annotate.models import AuditEvent, Comparison, JobState, Project
 from annotate.services.assignments import assignment_lease_next
 from modeling.auditing import AuditRow
 from modeling.models import AuditFinding, AuditRun, FilterRun
+from modeling.reward_forms import rules_in_words
 from modeling.services import audits, filters
 from modeling.services.curation import curation_of, parameters_shown
 from tests.factories import (
@@ -195,3 +196,11 @@ def test_filters_that_make_no_sense_are_refused(
 def test_a_run_shows_how_much_was_curated_in_place_of_lists() -> None:
     parameters = {"encoder": "tfidf", "filtered": [1, 2], "soft": {"3": 0.5}}
     assert parameters_shown(parameters) == {"encoder": "tfidf", "n_filtered": 2, "n_soft": 1}
+
+
+def test_filters_are_told_by_the_labels_of_their_form() -> None:
+    rules = {"near_identical": 0.95, "duplicates": True, "gap_low": 0.5}
+    assert rules_in_words(rules) == (
+        "Near-identical responses, from similarity 0.95; "
+        "Duplicates of earlier comparisons; Reward gap at least 0.5"
+    )

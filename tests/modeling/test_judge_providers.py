@@ -12,8 +12,8 @@ from pytest_django import Settings
 
 from annotate.errors import ApplicationError, NotReady
 from annotate.models import Comparison, JobState, Preference, Project
-from modeling.core.judge_prompts import CombinedVerdict
 from modeling.core.judge_rankings import CombinedRanking
+from modeling.core.judge_replies import CombinedVerdict
 from modeling.judges.logprobs import shown_first_probability
 from modeling.judges.plugins import Abstain, PluginComparison, PluginVerdict
 from modeling.judges.verifiers import AnswerCheck, as_number, final_answer

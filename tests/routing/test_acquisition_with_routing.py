@@ -14,10 +14,11 @@ from annotate.services.assignments import assignment_lease_next
 from routing.acquisition.project_labels import project_labels
 from routing.models import AcquisitionRound, RoutingDecision
 from routing.selectors import candidates_of
-from routing.services.batches import routing_apply, routing_undo
+from routing.services.batches import routing_undo
 from routing.services.rounds import acquisition_round_start
 from routing.tasks import acquisition_round_execute
 from tests.factories import make_preference
+from tests.routing_steps import routing_apply
 
 
 def route(project: Project, judge: Annotator, **values: Any) -> set[int]:

@@ -9,10 +9,10 @@ from rest_framework.test import APIClient
 
 from annotate.models import Annotator, Project
 from routing.models import AcquisitionRound, RoutingBatch, RoutingStudy
-from routing.services.batches import routing_apply
 from routing.services.rounds import acquisition_round_start
 from routing.tasks import acquisition_round_execute, routing_batch_execute
 from tests.factories import make_user
+from tests.routing_steps import routing_apply
 
 PATHS = ["routing-studies", "routing-batches", "routing-decisions", "acquisition-rounds"]
 

@@ -13,9 +13,9 @@ from annotate.models import Annotator, JobState, Project
 from modeling.models import Judge
 from modeling.services.judges import judge_create
 from routing.models import RoutingStudy
-from routing.services.batches import routing_apply
 from routing.weighted_audit import pool_contradictions, weighted_share
 from tests.factories import make_annotator, make_preference, make_user
+from tests.routing_steps import routing_apply
 
 PATHS = ["routing-audit", "routing-next-dollars", "tagging-runs"]
 FRONTIER = {

@@ -14,13 +14,9 @@ from annotate.services.assignments import assignment_lease_next
 from modeling.models import Judge, JudgeRun
 from routing.models import RoutingBatch, RoutingDecision
 from routing.selectors import active_batch, routable, routable_to
-from routing.services.batches import (
-    routing_apply,
-    routing_batch_decide,
-    routing_batch_start,
-    routing_undo,
-)
+from routing.services.batches import routing_batch_decide, routing_batch_start, routing_undo
 from tests.factories import make_annotator, make_comparison, make_preference, make_project
+from tests.routing_steps import routing_apply
 
 Action = RoutingDecision.Action
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from annotate.models import Annotator, Comparison, Project
-from routing.services.batches import routing_apply, routing_undo
+from routing.services.batches import routing_undo
 from routing.study.chances import chance_weights
 from routing.study.heads import Part, performances, train_heads
+from tests.routing_steps import routing_apply
 
 
 def test_weights_are_one_over_the_logged_chance(small: Project, judge: Annotator) -> None:

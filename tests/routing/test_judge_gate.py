@@ -18,8 +18,9 @@ from modeling.services.judge_gates import gate_change
 from modeling.services.judge_runs import judge_run_execute, judge_run_start
 from modeling.services.judges import judge_create, judges_measure
 from routing.models import RoutingBatch, RoutingDecision
-from routing.services.batches import routing_apply, routing_batch_decide
+from routing.services.batches import routing_batch_decide
 from tests.factories import make_project
+from tests.routing_steps import routing_apply
 
 BELOW: dict[str, Any] = {
     "n_compared": 200,

@@ -18,8 +18,9 @@ from annotate.services.assignments import MAX_LIVE_LEASES, assignment_close, ass
 from annotate.services.imports import comparisons_import
 from routing.models import RoutingBatch
 from routing.selectors import left_usd
-from routing.services.batches import routing_apply, routing_undo
+from routing.services.batches import routing_undo
 from tests.factories import make_annotator, make_comparison, make_project, qualify_judge
+from tests.routing_steps import routing_apply
 
 
 def by_time(project: Project, judge: Annotator, **values: Any) -> RoutingBatch:

@@ -20,10 +20,11 @@ from routing.reports import (
 )
 from routing.selectors import candidates_of
 from routing.services.arms import arm_create, arm_delete
-from routing.services.batches import routing_apply, routing_undo
+from routing.services.batches import routing_undo
 from routing.services.pilots import routing_pilot_start
 from routing.tasks import routing_batch_execute
 from tests.factories import make_annotator, make_preference
+from tests.routing_steps import routing_apply
 
 Action = RoutingDecision.Action
 

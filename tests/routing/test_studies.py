@@ -12,9 +12,9 @@ from modeling.services.jobs import job_cancel
 from routing.choices import PPM_POLICY
 from routing.models import RoutingDecision, RoutingStudy
 from routing.selectors import default_policy, pilot_of, routing_summary
-from routing.services.batches import routing_apply
 from routing.services.studies import routing_study_start
 from routing.tasks import routing_study_execute
+from tests.routing_steps import routing_apply
 
 
 def judge_of(project: Project) -> Annotator:

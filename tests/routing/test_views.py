@@ -1,5 +1,6 @@
 """The pages of routing and acquisition: who sees them, what they say, what their forms do."""
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -8,11 +9,12 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from annotate.models import Annotator, JobState, Project
+from routing.choices import policy_title
 from routing.models import AcquisitionRound, RoutingBatch, RoutingStudy
-from routing.services.batches import routing_apply
 from routing.services.rounds import acquisition_round_start
 from routing.tasks import acquisition_round_execute
 from tests.factories import make_project, make_user
+from tests.routing_steps import routing_apply
 
 PAGES = ["routing/", "acquisition/"]
 
@@ -128,6 +130,31 @@ def test_bad_batch_form_shows_the_error_beside_the_field(page: Client, small: Pr
     answer = page.post(url(small, "routing/batches/"), {"budget_usd": "-1"})
     assert answer.status_code == 422
     assert "id_budget_usd_error" in answer.content.decode()
+
+
+def test_no_two_fields_of_the_page_share_an_id(
+    page: Client, small: Project, study: RoutingStudy
+) -> None:
+    ids = re.findall(r'\bid="([^"]+)"', page.get(url(small, "routing/")).content.decode())
+    assert "studyform_seed" in ids
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "title"),
+    [("pilot-v1", "Pilot"), ("ppm_topk-v1", "Predicted gain"), ("gone-v0", "gone-v0")],
+)
+def test_a_policy_is_called_by_its_name(identifier: str, title: str) -> None:
+    assert policy_title(identifier) == title
+
+
+def test_the_home_page_calls_the_strategy_by_its_name(page: Client, small: Project) -> None:
+    AcquisitionRound.objects.create(
+        project=small, number=1, strategy="epig_staged-v1", batch_size=5, state=JobState.DONE
+    )
+    text = page.get(url(small, "")).content.decode()
+    assert "EPIG in stages: 0 comparisons at the head of the queue" in text
+    assert "epig_staged-v1" not in text
 
 
 def test_applied_batch_shows_decisions_and_undo(

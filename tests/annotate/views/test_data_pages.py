@@ -1,5 +1,6 @@
 """The data page: a file is looked at, imported, frozen and exported."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,12 @@ def test_the_export_form_as_the_browser_sends_it_downloads(ada: Client, project:
     assert response.status_code == 200
     assert "attachment" in response.headers["Content-Disposition"]
     assert b'"id"' in b"".join(response.streaming_content)  # type: ignore[attr-defined]
+
+
+def test_no_two_fields_of_the_page_share_an_id(project: Project, settings: Settings) -> None:
+    settings.HUB_IMPORTS = True
+    client = Client()
+    client.force_login(User.objects.get(username="ada"))
+    ids = re.findall(r'\bid="([^"]+)"', client.get(PAGE).content.decode())
+    assert {"id_format", "hubform_source", "exportform_format"} <= set(ids)
+    assert len(ids) == len(set(ids))

@@ -160,6 +160,24 @@ def test_a_flag_is_closed(project: Project, ben: Annotator) -> None:
     assert flag.resolved_at is not None
 
 
+def test_on_a_phone_each_cell_of_a_flag_says_what_it_is(project: Project, ben: Annotator) -> None:
+    Flag.objects.create(comparison=make_comparison(project), annotator=ben, reason="pii")
+    body = signed_in("ada").get(reverse("annotate:quality-flags", args=["answers"]))
+    for label in ("Reason", "Note", "By", "When (UTC)"):
+        assert f'data-label="{label}"' in body.content.decode()
+
+
+def test_a_flags_reason_reads_as_the_annotator_chose_it(project: Project, ben: Annotator) -> None:
+    flag = Flag.objects.create(comparison=make_comparison(project), annotator=ben, reason="pii")
+    client = signed_in("ada")
+    # An owner's page is English, whatever language they label in.
+    client.cookies["django_language"] = "de"
+    listed = client.get(reverse("annotate:quality-flags", args=["answers"])).content.decode()
+    assert '<td data-label="Reason">Personal data</td>' in listed
+    pages = reverse("annotate:comparison-detail", args=["answers", flag.comparison_id])
+    assert "Flagged “Personal data”" in client.get(pages).content.decode()
+
+
 @pytest.fixture
 def review(project: Project, ben: Annotator) -> Review:
     comparison = make_comparison(project, models=("gpt-hidden", "llama-hidden"))
@@ -169,6 +187,14 @@ def review(project: Project, ben: Annotator) -> Review:
     judge = make_annotator(project, name="judge-secret", kind="judge")
     make_preference(comparison, judge, (1, 0), rationale="The judge says so.")
     return Review.objects.create(comparison=comparison, reason="2 people, 4 steps apart")
+
+
+def test_on_a_phone_the_queue_says_in_german_what_its_cells_are(review: Review) -> None:
+    client = signed_in("rita")
+    client.cookies["django_language"] = "de"
+    body = client.get(reverse("annotate:reviews", args=["answers"])).content.decode()
+    for label in ("Warum", "Seit (UTC)"):
+        assert f'data-label="{label}"' in body
 
 
 @pytest.mark.parametrize(

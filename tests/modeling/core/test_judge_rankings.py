@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling.core.judge_prompts import JudgeAnswer, JudgeQuestion, UnparsableReply
+from modeling.core.judge_prompts import JudgeQuestion
 from modeling.core.judge_rankings import (
     CombinedRanking,
     RankingAnswer,
@@ -17,6 +17,7 @@ from modeling.core.judge_rankings import (
     ranks_of,
     without_ties,
 )
+from modeling.core.judge_replies import JudgeAnswer, UnparsableReply
 from modeling.core.judge_templates import PromptTemplate, template_messages, template_schema
 
 Pairs = dict[tuple[int, int], tuple[list[JudgeAnswer], list[JudgeAnswer]]]

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeling.core.judge_prompts import JudgeAnswer, JudgeQuestion, UnparsableReply
+from modeling.core.judge_prompts import JudgeQuestion
 from modeling.core.judge_rankings import rating_strength
+from modeling.core.judge_replies import JudgeAnswer, UnparsableReply
 from modeling.core.judge_templates import (
     PromptTemplate,
     TemplateError,

@@ -90,6 +90,14 @@ def test_the_bench_shows_slices_latency_tokens_and_price(judge: Judge) -> None:
         assert told in page
 
 
+def test_a_judge_who_has_not_met_a_slice_has_a_dash_there(project: Project, judge: Judge) -> None:
+    newcomer = make_annotator(project, kind="judge", name="newcomer")
+    qualify_judge(newcomer, **FIGURES | {"slices": []})
+    row = page_of("bench/").split("topic: law</th>")[1].split("</tr>")[0]
+    assert "0.550<br>" in row
+    assert row.strip().endswith('<td class="num">\N{EN DASH}</td>')
+
+
 def test_the_judges_page_shows_its_map_and_reliability(judge: Judge) -> None:
     state = {
         "source": "signals", "method": "beta",

@@ -251,3 +251,9 @@ def test_filters_are_worked_out_and_switched_off(project: Project) -> None:
     client.post(f"{PAGE}audit/filters/{run.public_id}/switch/", {"on": "0"})
     run.refresh_from_db()
     assert not run.is_active
+
+
+def test_the_home_page_gives_every_figure_its_interval(model: RewardModel) -> None:
+    home = text_of(signed_in("ada").get("/projects/answers/"))
+    assert "0.742 [0.692, 0.792], n = 40 on held-out human labels" in home
+    assert "calibration error 0.060 [0.010, 0.110], n = 40" in home
