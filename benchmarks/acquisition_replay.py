@@ -1,10 +1,10 @@
 """Query strategies on real recorded labels: labels to match random, with paired seeds.
 
-`python benchmarks/acquisition_replay.py [--quick] [--strategy NAME]… [--first-seed K]
-[--output OUT.json] [--chart OUT.svg]`. With `--strategy`, its rows take their place among the
-others of OUT.json, whose random curves must be the same. Reads `pandalm.jsonl`,
-`mt_bench_dev.jsonl` and `restricted/hh_harmless.jsonl` from the folder in TANDEM_DATA; of the last,
-numbers only. Texts are embedded once and kept under TANDEM_HOME.
+`python benchmarks/acquisition_replay.py [--quick] [--set NAME]… [--strategy NAME]…
+[--first-seed K] [--logit-scale S] [--output OUT.json] [--chart OUT.svg]`. With `--strategy`, its
+rows take their place among the others of OUT.json, whose random curves must be the same. Reads
+`pandalm.jsonl`, `mt_bench_dev.jsonl` and `restricted/hh_harmless.jsonl` from the folder in
+TANDEM_DATA; of the last, numbers only. Texts are embedded once and kept under TANDEM_HOME.
 """
 
 import argparse
@@ -43,7 +43,12 @@ LEFT_OUT = ("batch_bald-v1",)
 
 
 def run(
-    name: str, *, quick: bool, strategies: tuple[str, ...] = (), first_seed: int = 0
+    name: str,
+    *,
+    quick: bool,
+    strategies: tuple[str, ...] = (),
+    first_seed: int = 0,
+    logit_scale: float | None = None,
 ) -> dict[str, Any]:
     """Replay one set."""
     file, initial, batch, rounds, seeds = SETS[name]
@@ -58,6 +63,7 @@ def run(
         rounds=4 if quick else rounds,
         seeds=3 if quick else seeds,
         first_seed=first_seed,
+        logit_scale=logit_scale,
     )
     curves = replay(pairs, settings)
     result = report_of(pairs, settings, curves, seconds=time.monotonic() - started)
@@ -88,6 +94,7 @@ def main() -> None:
     parser.add_argument("--set", choices=list(SETS), action="append", help="only this set")
     parser.add_argument("--strategy", choices=list(STRATEGIES), action="append", default=[])
     parser.add_argument("--first-seed", type=int, default=0, help="fresh splits to confirm on")
+    parser.add_argument("--logit-scale", type=float, help="one prior instead of a chosen one")
     default = ROOT / "benchmarks/results/acquisition_replay.json"
     parser.add_argument("--output", type=Path, default=default)
     parser.add_argument("--chart", type=Path, help="draw the curves as SVG")
@@ -98,7 +105,13 @@ def main() -> None:
     some = tuple(arguments.strategy)
     results = json.loads(arguments.output.read_text()) if some and arguments.output.exists() else {}
     for name in arguments.set or list(SETS):
-        found = run(name, quick=arguments.quick, strategies=some, first_seed=arguments.first_seed)
+        found = run(
+            name,
+            quick=arguments.quick,
+            strategies=some,
+            first_seed=arguments.first_seed,
+            logit_scale=arguments.logit_scale,
+        )
         results[name] = joined(results[name], found) if name in results else found
         print(replay_table(name, results[name]), flush=True)
     arguments.output.write_text(json.dumps(results, indent=1) + "\n")

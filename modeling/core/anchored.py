@@ -89,6 +89,7 @@ def anchored_posterior(
     *,
     typical_square: float,
     anchor: Anchor | None = None,
+    logit_scale: float | None = None,
 ) -> AnchoredFit:
     """Fit one Bradley-Terry head and the Gaussian around its optimum.
 
@@ -106,6 +107,8 @@ def anchored_posterior(
         Mean squared length of a difference over all comparisons, labelled or not.
     anchor : Anchor, optional
         Belief about the scale of logits; `Anchor()` when left out.
+    logit_scale : float, optional
+        Prior standard deviation of a typical logit; chosen when left out.
 
     Returns
     -------
@@ -140,7 +143,9 @@ def anchored_posterior(
             "all feature differences are zero: the paired responses look the same to this encoder; "
             "choose another encoder."
         )
-    scale = chosen_logit_scale(x, t, w, prompt, typical_square=typical_square, anchor=anchor)
+    scale = logit_scale or chosen_logit_scale(
+        x, t, w, prompt, typical_square=typical_square, anchor=anchor
+    )
     precision = typical_square / scale**2
     return AnchoredFit(posterior_at(x, t, w, precision), scale, precision)
 

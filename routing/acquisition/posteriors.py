@@ -11,7 +11,7 @@ from scipy.linalg import cho_solve
 from scipy.special import expit
 
 from annotate.errors import ApplicationError
-from modeling.core.anchored import Anchor, AnchoredFit, anchored_posterior, chosen_logit_scale
+from modeling.core.anchored import AnchoredFit, anchored_posterior, chosen_logit_scale
 from modeling.core.bradley_terry import BradleyTerryEnsemble
 from modeling.core.ensemble import RewardEnsemble
 from modeling.core.mlp import MlpEnsemble
@@ -76,9 +76,9 @@ def belief_of(
     kind: str = LAPLACE_POSTERIOR,
     typical_square: float,
     rng: np.random.Generator,
-    anchor: Anchor | None = None,
+    logit_scale: float | None = None,
 ) -> Belief:
-    """Fit a posterior of the named kind."""
+    """Fit a posterior of the named kind, under the prior of ``logit_scale`` or a chosen one."""
     if kind not in POSTERIORS:
         raise ApplicationError(
             f"Unknown posterior {kind!r}; use one of {', '.join(POSTERIORS)}.", field="posterior"
@@ -86,25 +86,14 @@ def belief_of(
     if kind == MLP_POSTERIOR:
         # Members that see all labels and differ by their seed, as published.
         return _of_ensemble(MlpEnsemble(n_heads=N_MLP, bootstrap=False), labelled, rng)
+    x, rest = labelled.sides.differences, (labelled.target, labelled.weight, labelled.prompt)
     if kind == LAPLACE_POSTERIOR:
         fitted = anchored_posterior(
-            labelled.sides.differences,
-            labelled.target,
-            labelled.weight,
-            labelled.prompt,
-            typical_square=typical_square,
-            anchor=anchor,
+            x, *rest, typical_square=typical_square, logit_scale=logit_scale
         )
         return Belief(gaussian_of(fitted), None, fitted.logit_scale)
     # The prior decides here too: by evidence or folds of few labels, members are far too sure.
-    scale = chosen_logit_scale(
-        labelled.sides.differences,
-        labelled.target,
-        labelled.weight,
-        labelled.prompt,
-        typical_square=typical_square,
-        anchor=anchor,
-    )
+    scale = logit_scale or chosen_logit_scale(x, *rest, typical_square=typical_square)
     members = BradleyTerryEnsemble(N_BOOTSTRAP, prior_precision=typical_square / scale**2)
     return replace(_of_ensemble(members, labelled, rng), logit_scale=scale)
 

@@ -28,6 +28,8 @@ class ReplaySettings:
     """How a replay is run; every strategy starts from the same labels on the same split.
 
     ``beta`` weighs BAL-PM's prompt entropy; without one it is calibrated once labels suffice.
+    ``logit_scale`` is the prior's standard deviation of a typical logit; without one it is chosen
+    again after every batch.
     """
 
     strategies: tuple[str, ...]
@@ -42,6 +44,7 @@ class ReplaySettings:
     fair_share: bool = True
     first_seed: int = 0
     beta: float | None = None
+    logit_scale: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run, with a sentence."""
@@ -58,6 +61,8 @@ class ReplaySettings:
             raise ApplicationError("Shares lie between 0 and 1.", field="test_share")
         if self.beta is not None and not self.beta >= 0:
             raise ApplicationError("beta is 0 or more.", field="beta")
+        if self.logit_scale is not None and not self.logit_scale > 0:
+            raise ApplicationError("logit_scale is above 0.", field="logit_scale")
 
     @property
     def every(self) -> tuple[str, ...]:
@@ -90,7 +95,7 @@ def replay(
     ApplicationError
         If the training prompts hold too few comparisons for the last round.
     """
-    world = _World.of(pairs, settings)
+    world = World.of(pairs)
     shape = (settings.seeds, settings.rounds + 1)
     curves = ReplayCurves(
         *({name: np.empty(shape) for name in settings.every} for _ in range(2)),
@@ -99,7 +104,7 @@ def replay(
     )  # fmt: skip
     total = settings.seeds * len(settings.every)
     for seed in range(settings.seeds):
-        split = _split(world, settings, seed + settings.first_seed)
+        split = split_of(world, settings, seed + settings.first_seed)
         for place, name in enumerate(settings.every):
             if progress is not None:
                 done = (seed * len(settings.every) + place) / total
@@ -115,7 +120,7 @@ def replay(
 
 
 @dataclass(frozen=True, eq=False)
-class _World:
+class World:
     """Everything that no seed and no strategy changes."""
 
     pairs: RecordedPairs
@@ -124,7 +129,8 @@ class _World:
     graph: PromptGraph
 
     @classmethod
-    def of(cls, pairs: RecordedPairs, settings: ReplaySettings) -> _World:
+    def of(cls, pairs: RecordedPairs) -> World:
+        """Reduce the embeddings and find every prompt's neighbours."""
         features = leading_features(pairs.responses, pairs.log_length, pairs.first, pairs.second)
         gaps = features[pairs.first] - features[pairs.second]
         return cls(
@@ -135,22 +141,26 @@ class _World:
         )
 
     def sides(self, rows: IntArray) -> Sides:
+        """Both responses of some comparisons."""
         return Sides(self.features[self.pairs.first[rows]], self.features[self.pairs.second[rows]])
 
     def labelled(self, rows: IntArray) -> Labelled:
+        """The same with their labels."""
         target = self.pairs.target[rows]
         return Labelled(self.sides(rows), target, np.ones(len(rows)), self.pairs.prompt[rows])
 
 
 @dataclass(frozen=True, eq=False)
-class _Split:
+class Split:
+    """Rows to buy from, rows to test on, and those that every strategy starts from."""
+
     seed: int
     train: IntArray
     test: IntArray
     start: IntArray
 
 
-def _split(world: _World, settings: ReplaySettings, seed: int) -> _Split:
+def split_of(world: World, settings: ReplaySettings, seed: int) -> Split:
     """Hold out whole prompts and draw the labels that every strategy starts from."""
     rng = np.random.default_rng([seed, 0])
     n_test = max(1, round(settings.test_share * world.pairs.n_prompts))
@@ -166,15 +176,13 @@ def _split(world: _World, settings: ReplaySettings, seed: int) -> _Split:
             field="rounds",
         )
     start = rng.choice(train, size=settings.initial, replace=False)
-    return _Split(seed, train, test, np.sort(start))
+    return Split(seed, train, test, np.sort(start))
 
 
 class _Run:
     """One strategy on one seed: fit, test, choose, reveal."""
 
-    def __init__(
-        self, world: _World, split: _Split, settings: ReplaySettings, strategy: str
-    ) -> None:
+    def __init__(self, world: World, split: Split, settings: ReplaySettings, strategy: str) -> None:
         self.world, self.split, self.settings = world, split, settings
         self.rule = RULES[strategy]
         self.labelled = split.start
@@ -188,6 +196,7 @@ class _Run:
             kind=self.settings.posterior,
             typical_square=self.world.typical_square,
             rng=self.rng,
+            logit_scale=self.settings.logit_scale,
         )
 
     def test(self) -> tuple[float, float]:

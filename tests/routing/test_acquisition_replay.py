@@ -64,6 +64,12 @@ def test_the_same_seeds_give_the_same_curves(recorded: Path) -> None:
     )
 
 
+def test_under_a_prior_that_allows_nothing_every_loss_is_a_coins(recorded: Path) -> None:
+    chosen = ReplaySettings((), 10, 20, rounds=1, seeds=1, logit_scale=1e-6)
+    losses = replay(recorded_pairs(recorded), chosen).log_loss["random-v1"]
+    np.testing.assert_allclose(losses, math.log(2), atol=1e-6)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("posterior", ["bootstrap", "mlp"])
 def test_ensembles_can_stand_in_for_the_normal_posterior(recorded: Path, posterior: str) -> None:
@@ -88,6 +94,7 @@ def test_ties_and_undecided_comparisons_make_no_pair() -> None:
         ({"rounds": 90}, "Take fewer rounds"),
         ({"seeds": 0}, "seeds is 0"),
         ({"test_share": 1.0}, "between 0 and 1"),
+        ({"logit_scale": 0.0}, "logit_scale is above 0"),
     ],
 )
 def test_the_command_refuses_with_a_sentence(

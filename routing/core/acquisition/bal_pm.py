@@ -89,7 +89,7 @@ CALIBRATE_FROM: Final = 200
 """Labels from which the spread of the information says something about the pool."""
 
 
-def calibrate_beta(inputs: AcquisitionInputs, *, c: float = 1.0) -> float:
+def calibrate_beta(inputs: AcquisitionInputs, *, c: float = 0.25) -> float:
     """Return a beta that makes the first count step worth c standard deviations.
 
     Parameters
@@ -97,7 +97,7 @@ def calibrate_beta(inputs: AcquisitionInputs, *, c: float = 1.0) -> float:
     inputs : AcquisitionInputs
         Candidates at the first round with `CALIBRATE_FROM` labels or more; freeze the result, so
         that the information can outgrow the prompts as it does in the published runs.
-    c : float, default 1
+    c : float, default 0.25
         Standard deviations of the mutual information per count step.
 
     Returns

@@ -42,6 +42,9 @@ class Command(BaseCommand):
             "--beta", type=float, help="BAL-PM's weight of spread, in nats; default: calibrated"
         )
         parser.add_argument(
+            "--logit-scale", type=float, help="prior sd of a typical logit; default: chosen"
+        )
+        parser.add_argument(
             "--random-share", type=float, default=0.0, help="of each batch, drawn at random"
         )
 
@@ -83,7 +86,7 @@ def _replay(path: Path, options: dict[str, Any], bar: "tqdm[Any]") -> dict[str, 
             name: options[name]
             for name in (
                 "batch_size", "initial", "rounds", "seeds", "test_share", "posterior",
-                "random_share", "beta",
+                "random_share", "beta", "logit_scale",
             )
         },
     )  # fmt: skip

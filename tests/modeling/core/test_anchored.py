@@ -86,6 +86,17 @@ def test_the_fit_names_its_prior() -> None:
     assert fitted.prior_precision == pytest.approx(6.0 / fitted.logit_scale**2)
 
 
+def test_a_given_scale_is_the_prior() -> None:
+    x, t = planted(60, 1.0)
+    fitted = anchored_posterior(
+        x, t, np.ones(60), np.arange(60), typical_square=6.0, logit_scale=0.4
+    )
+    assert fitted.logit_scale == 0.4
+    assert fitted.prior_precision == pytest.approx(37.5)
+    expected = posterior_at(x, t, np.ones(60), 37.5)
+    np.testing.assert_allclose(fitted.posterior.mean, expected.mean, atol=1e-6)
+
+
 def test_bad_input_is_refused_with_a_sentence() -> None:
     x, t = planted(5, 1.0)
     with pytest.raises(InvalidInputError, match="got 5 differences, 5 targets, 4 weights"):

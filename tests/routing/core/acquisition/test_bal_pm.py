@@ -254,10 +254,12 @@ def test_outliers_wait_until_nothing_else_is_left() -> None:
     assert order.parts["relaxed"].tolist() == [0] * 19 + [1]
 
 
-def test_a_calibrated_beta_makes_the_first_step_one_deviation() -> None:
+def test_a_calibrated_beta_makes_the_first_step_worth_a_quarter_of_a_deviation() -> None:
     logits = rng().standard_normal((5, 300))
     inputs = AcquisitionInputs(logits.shape[1], np.arange(logits.shape[1]), logits=logits)
-    assert calibrate_beta(inputs, c=2.0) == pytest.approx(2 * mutual_information(logits).std())
+    deviation = mutual_information(logits).std()
+    assert calibrate_beta(inputs) == pytest.approx(deviation / 4)
+    assert calibrate_beta(inputs, c=2.0) == pytest.approx(2 * deviation)
 
 
 def test_a_stored_graph_gives_the_same_picks_as_embeddings() -> None:
