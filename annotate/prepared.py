@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 import psycopg
@@ -60,6 +61,23 @@ def by_position(statement: Statement) -> tuple[str, Sequence[Any]]:
         return sql, values
     text, names = _positions(sql)
     return text, [values[name] for name in names]
+
+
+def by_name(statement: Statement, prefix: str) -> tuple[str, dict[str, Any]]:
+    """The statement with names of that beginning for its values, so that it can be part of another.
+
+    Its own names stay as they are.
+    """
+    sql, values = statement
+    if isinstance(values, Mapping):
+        return sql, dict(values)
+    return _named(sql, prefix), {f"{prefix}{place}": value for place, value in enumerate(values)}
+
+
+@cache
+def _named(statement: str, prefix: str) -> str:
+    places = count()
+    return re.sub("%s", lambda _: f"%({prefix}{next(places)})s", statement)
 
 
 @cache

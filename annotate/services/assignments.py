@@ -6,9 +6,7 @@ from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
-from django.db.models import BigIntegerField, Func, OuterRef, QuerySet, Subquery, TextField, Value
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, NullIf
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -147,41 +145,33 @@ def _beside_queue(
 def _new_lease(
     annotator: Annotator, desk: Desk, with_progress: bool, take: Callable[..., Taken]
 ) -> Assignment | None:
-    along = [_LEASED.statement()]
-    if with_progress:
-        along.append(standing_statement(annotator=annotator))
-    taken = take(desk=desk, along=along)
+    along = [standing_statement(annotator=annotator)] if with_progress else []
+    taken = take(desk=desk, shown=_LEASED.statement(), along=along)
     if taken.pk is None:
         return None
-    rows, *standings = taken.found
-    progress = progress_read(standings[0][0]) if with_progress else None
-    (assignment,) = _LEASED.objects(rows)
+    progress = progress_read(taken.found[0][0]) if with_progress else None
+    (assignment,) = _LEASED.objects([taken.shown])
     assignment.annotator = annotator
     standing = Standing(progress, desk.protocol_version, desk.lease_seconds)
     assignment.standing = standing  # type: ignore[attr-defined]
     return assignment
 
 
-def _with_texts(pk: int | Combinable) -> QuerySet[Assignment]:
+def _with_texts() -> QuerySet[Assignment]:
     parts = ComparisonResponse.objects.filter(comparison=OuterRef("comparison"))
     texts = ArraySubquery(parts.order_by("position").values("response__text"))
     ahead = RenderedComparison.objects.filter(
         comparison=OuterRef("comparison"), renderer=renderer_version()
     )
-    rows = Assignment.objects.select_related("comparison__prompt").filter(pk=pk)
+    rows = Assignment.objects.select_related("comparison__prompt").order_by()
     return rows.defer("comparison__metadata").annotate(
         canonical_texts=texts, rendered_ahead=Subquery(ahead.values("html"))
     )
 
 
-def _leased_pk() -> Combinable:
-    """The lease that the statement before it took."""
-    setting = Func(Value("tandem.leased"), function="current_setting", output_field=TextField())
-    return Cast(NullIf(setting, Value("")), BigIntegerField())
-
-
-_TASK = PreparedQuery(_with_texts, pk=-7_001)
-_LEASED = PreparedQuery(lambda: _with_texts(_leased_pk()))
+_TASK = PreparedQuery(lambda pk: _with_texts().filter(pk=pk), pk=-7_001)
+# Of the one row that a taking statement calls by the table's name.
+_LEASED = PreparedQuery(_with_texts)
 
 
 def _assignment(annotator: Annotator, pk: int) -> Assignment:

@@ -9,6 +9,7 @@ docs/decisions/003-queue.md says why nothing can be missed.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
@@ -16,7 +17,7 @@ from psycopg.errors import LockNotAvailable
 
 from annotate.errors import BudgetExhausted, ConflictError
 from annotate.models import Protocol
-from annotate.prepared import Statement, fetch_together, transaction_end
+from annotate.prepared import Statement, by_name, fetch_together, transaction_end
 from annotate.services.desk import DESK_HOLDS, Desk, desk_lock
 
 # So many newcomers are looked at one by one; more send the annotator back to the head.
@@ -118,7 +119,8 @@ candidate AS MATERIALIZED (
 )
 """
 
-# The shown order is drawn in the database so that no client can choose it.
+# The shown order is drawn in the database so that no client can choose it. The new row goes by the
+# name of its table, which does not have it yet: what shows a task reads it as it reads any other.
 _TAKE = """
 WITH {found}, paid AS (
     UPDATE annotate_project o SET committed_usd = o.committed_usd + candidate.price
@@ -131,7 +133,7 @@ WITH {found}, paid AS (
     FROM candidate, paid
     WHERE c.id = candidate.id AND c.open_slots > 0
     RETURNING c.id, c.n_responses, candidate.price
-), leased AS (
+), annotate_assignment AS (
     INSERT INTO annotate_assignment
         (public_id, comparison_id, annotator_id, state, kind, replicate, shown_order, leased_at,
          expires_at, price_usd, skip_reason)
@@ -140,12 +142,13 @@ WITH {found}, paid AS (
             FROM generate_series(0, taken.n_responses - 1) AS place),
            %(now)s, %(expires)s, taken.price, ''
     FROM taken {after}
-    RETURNING id
+    RETURNING *
 )
-SELECT (SELECT id FROM head), (SELECT id FROM candidate), leased.id,
-    set_config('tandem.leased', COALESCE(leased.id::text, ''), true)
-FROM (VALUES (1)) AS always(one) LEFT JOIN leased ON true
+SELECT (SELECT id FROM head), (SELECT id FROM candidate),
+    (SELECT id FROM annotate_assignment), shown.*
+FROM (VALUES (1)) AS always(one) LEFT JOIN ({{shown}}) AS shown ON true
 """
+NOTHING_SHOWN: Statement = ("SELECT NULL", ())
 
 _QUEUE_SQL = _TAKE.format(found=_QUEUE, after="")
 _RESERVED_SQL = _TAKE.format(found=_RESERVED, after="")
@@ -155,13 +158,16 @@ _PASS_BY, _WAIT = "SKIP LOCKED", ""
 
 @dataclass(frozen=True)
 class Taken:
-    """The new lease, or none, and what the statements that went along with it found."""
+    """The new lease, or none, what shows it, and what the statements along with it found."""
 
     pk: int | None
+    shown: tuple[Any, ...]
     found: list[list[tuple[Any, ...]]]
 
 
-def slot_take(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
+def slot_take(
+    *, desk: Desk, shown: Statement = NOTHING_SHOWN, along: Sequence[Statement] = ()
+) -> Taken:
     """Take the annotator's next slot and lease it.
 
     What the owner gave them by hand comes first, then the queue, then, where the owner says so,
@@ -172,9 +178,11 @@ def slot_take(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
     ----------
     desk
         What ``desk_open`` read under the lock.
+    shown
+        A query of one row whose ``annotate_assignment`` is the new lease alone; it becomes part of
+        the statement that takes the slot, and sees all else as it was before.
     along
-        Statements that travel with the one that takes the slot and run after it. They read the id
-        of the lease from the setting ``tandem.leased``, which is empty where none was taken.
+        Statements that travel with the one that takes the slot and run after it.
 
     Raises
     ------
@@ -184,18 +192,20 @@ def slot_take(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
         If the rows that are left stay locked for seconds.
     """
     if desk.has_reservations:
-        _, taken = _take(_RESERVED_SQL, desk, _PASS_BY, along)
+        _, taken = _take(_RESERVED_SQL, desk, _PASS_BY, shown, along)
         if taken.pk is not None:
             return taken
-    is_contended, taken = _take(_QUEUE_SQL, desk, _PASS_BY, along)
+    is_contended, taken = _take(_QUEUE_SQL, desk, _PASS_BY, shown, along)
     if taken.pk is None and is_contended:
-        taken = _take_waiting(desk, along)
+        taken = _take_waiting(desk, shown, along)
     if taken.pk is None and desk.skip_policy == Protocol.SkipPolicy.ME:
-        _, taken = _take(_SKIPPED_SQL, desk, _PASS_BY, along)
+        _, taken = _take(_SKIPPED_SQL, desk, _PASS_BY, shown, along)
     return taken
 
 
-def slot_take_at_once(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
+def slot_take_at_once(
+    *, desk: Desk, shown: Statement = NOTHING_SHOWN, along: Sequence[Statement] = ()
+) -> Taken:
     """Take the next slot of the queue as ``slot_take`` does and end the transaction with it.
 
     It saves the journey of a commit, and that of the lock where the desk was read without one: then
@@ -205,16 +215,16 @@ def slot_take_at_once(*, desk: Desk, along: Sequence[Statement] = ()) -> Taken:
     """
     # Without a lock before it there is no block to end: the journey is a transaction of its own.
     end = transaction_end() if desk.place_xmin is None else []
-    _, taken = _take(_QUEUE_SQL, desk, _PASS_BY, [*along, *end])
+    _, taken = _take(_QUEUE_SQL, desk, _PASS_BY, shown, [*along, *end])
     return taken
 
 
-def _take_waiting(desk: Desk, along: Sequence[Statement]) -> Taken:
+def _take_waiting(desk: Desk, shown: Statement, along: Sequence[Statement]) -> Taken:
     """Wait for locked rows, which may have slots left when their writers are done."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = '{MAX_WAIT_S}s'")
-            _, taken = _take(_QUEUE_SQL, desk, _WAIT, along)
+            _, taken = _take(_QUEUE_SQL, desk, _WAIT, shown, along)
             cursor.execute("SET LOCAL lock_timeout = 0")
             return taken
     except OperationalError as error:
@@ -223,15 +233,24 @@ def _take_waiting(desk: Desk, along: Sequence[Statement]) -> Taken:
         raise ConflictError("The queue is being changed. Ask again in a moment.") from error
 
 
-def _take(sql: str, desk: Desk, wait: str, along: Sequence[Statement]) -> tuple[bool, Taken]:
+def _take(
+    sql: str, desk: Desk, wait: str, shown: Statement, along: Sequence[Statement]
+) -> tuple[bool, Taken]:
     """Run one taking statement; say whether anything was there, and what was leased."""
-    take, lock = (sql.replace("{wait}", wait), _parameters(desk)), desk_lock(desk=desk)
-    ((head, candidate, leased, _),), *found = fetch_together(*lock, take, *along)[len(lock) :]
+    showing, values = by_name(shown, "shown_")
+    take = (_taking(sql, wait, showing), _parameters(desk) | values)
+    lock = desk_lock(desk=desk)
+    ((head, candidate, leased, *task),), *found = fetch_together(*lock, take, *along)[len(lock) :]
     if candidate is not None and leased is None:
         raise BudgetExhausted(
             "The budget of this project is used up. Its owner can raise it in the settings."
         )
-    return head is not None, Taken(leased, found)
+    return head is not None, Taken(leased, tuple(task), found)
+
+
+@cache
+def _taking(sql: str, wait: str, shown: str) -> str:
+    return sql.replace("{wait}", wait).replace("{shown}", shown)
 
 
 def _parameters(desk: Desk) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from annotate.models import Annotator, Assignment, Comparison, Preference, Proje
 from annotate.prepared import (
     PreparedQuery,
     Statement,
+    by_name,
     fetch_prepared,
     fetch_together,
     insert_prepared,
@@ -206,3 +207,17 @@ def test_statements_outside_a_block_are_kept_or_undone_as_a_whole(project: Proje
     assert not Project.objects.filter(name="New").exists()
     fetch_together(change, ("SELECT 1", ()))
     assert Project.objects.filter(name="New").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        (("SELECT %s, %s", [4, 5]), ("SELECT %(a0)s, %(a1)s", {"a0": 4, "a1": 5})),
+        (("SELECT %(b)s", {"b": 4}), ("SELECT %(b)s", {"b": 4})),
+        (("SELECT 1", ()), ("SELECT 1", {})),
+    ],
+)
+def test_a_statement_is_named_so_that_it_fits_into_another(
+    statement: Statement, named: Statement
+) -> None:
+    assert by_name(statement, "a") == named

@@ -201,9 +201,9 @@ def test_the_next_comparison_and_a_submit_ask_the_database_a_few_times(client: C
         lease = post(client, *NEXT, body).json()["assignment"]["id"]
     with counted_statements() as for_submit:
         post(client, "assignment-submit", ["answers", lease], verdict())
-    # Who asks and what they have; the lock, the slot, the task. Who asks; the locks, the label,
+    # Who asks and what they have; the lock, the slot and its task. Who asks; the locks, the label,
     # the progress. Each in one journey where there is more than one, and in no transaction but it.
-    assert (len(for_next), len(for_submit)) == (4, 4)
+    assert (len(for_next), len(for_submit)) == (3, 4)
 
 
 def test_a_bad_verdict_is_refused_field_by_field(client: Client) -> None:
