@@ -25,19 +25,17 @@ from routing.api_rows import (
     StudyRow,
 )
 from routing.choices import (
-    DEFAULT_STRATEGY,
-    LAPLACE_POSTERIOR,
     PAIR_HELP,
     PAIR_RULES,
     POLICIES,
     ROUND_POSTERIORS,
     STRATEGIES,
-    WHOLE,
 )
 from routing.models import RoutingDecision, RoutingStudy
 from routing.selectors import decisions_of, latest_done_study, rounds_of
+from routing.services.acquisition_plans import plan_of, plan_round_start
 from routing.services.batches import MAX_HUMANS, routing_batch_start, routing_undo
-from routing.services.rounds import MAX_BATCH, acquisition_round_start
+from routing.services.rounds import MAX_BATCH
 from routing.services.studies import MAX_MIXES, MIN_MIXES, routing_study_start
 
 _MAX_SEED = 2**31 - 1
@@ -94,16 +92,16 @@ class BatchInput(serializers.Serializer[Any]):
 
 
 class RoundInput(serializers.Serializer[Any]):
-    """A new acquisition round."""
+    """A new acquisition round; what is left out is as the project's plan has it."""
 
-    strategy = serializers.ChoiceField(choices=list(STRATEGIES), default=DEFAULT_STRATEGY)
-    posterior = serializers.ChoiceField(choices=list(ROUND_POSTERIORS), default=LAPLACE_POSTERIOR)
+    strategy = serializers.ChoiceField(choices=list(STRATEGIES), required=False)
+    posterior = serializers.ChoiceField(choices=list(ROUND_POSTERIORS), required=False)
     pair_rule = serializers.ChoiceField(
-        choices=list(PAIR_RULES), default=WHOLE, allow_blank=True, help_text=PAIR_HELP
+        choices=list(PAIR_RULES), required=False, allow_blank=True, help_text=PAIR_HELP
     )
-    batch_size = serializers.IntegerField(default=50, min_value=1, max_value=MAX_BATCH)
-    random_share = serializers.FloatField(default=0.1, min_value=0, max_value=1)
-    seed = serializers.IntegerField(default=0, min_value=0, max_value=_MAX_SEED)
+    batch_size = serializers.IntegerField(required=False, min_value=1, max_value=MAX_BATCH)
+    random_share = serializers.FloatField(required=False, min_value=0, max_value=1)
+    seed = serializers.IntegerField(required=False, min_value=0, max_value=_MAX_SEED)
 
 
 def _judge(access: Access, name: str) -> Annotator:
@@ -253,9 +251,8 @@ class RoundListView(APIView):
         access = get_owned_project_for(request.user, slug)
         body = RoundInput(data=request.data)
         body.is_valid(raise_exception=True)
-        row = acquisition_round_start(
-            project=access.project, user=access.user, **body.validated_data
-        )
+        plan = plan_of(access.project)
+        row = plan_round_start(plan=plan, user=access.user, **body.validated_data)
         started = rounds_of(project=access.project).get(pk=row.pk)
         return Response(RoundRow(started).data, status=status.HTTP_202_ACCEPTED)
 

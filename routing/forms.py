@@ -1,6 +1,6 @@
 """What owners type into the pages of routing and acquisition."""
 
-from typing import Any
+from typing import Any, Self
 
 from django import forms
 
@@ -217,6 +217,12 @@ class RoundForm(forms.Form):
         "The first three rounds draw at least 25 %.",
     )
     seed = forms.IntegerField(initial=0, min_value=0, max_value=2**31 - 1)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """The form as the next round would be."""
+        percent = round(100 * values["random_share"])
+        return cls(initial=values | {"random_percent": percent})
 
     def values(self) -> dict[str, Any]:
         """What the service takes."""

@@ -48,7 +48,7 @@ class MoneyOutput(serializers.Serializer[Any]):
     human_usd = serializers.DecimalField(max_digits=14, decimal_places=6)
     judge_usd = serializers.DecimalField(max_digits=14, decimal_places=6)
     reserved_usd = serializers.DecimalField(max_digits=14, decimal_places=6)
-    left_usd = serializers.DecimalField(max_digits=14, decimal_places=6, allow_null=True)
+    left_usd = serializers.DecimalField(max_digits=18, decimal_places=6, allow_null=True)
 
 
 class AspectRow(serializers.Serializer[Any]):

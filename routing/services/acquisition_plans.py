@@ -64,20 +64,24 @@ def _check(plan: AcquisitionPlan) -> None:
         )
 
 
-def plan_round_start(*, plan: AcquisitionPlan, user: User | None) -> AcquisitionRound:
-    """Queue the next round of a plan; the first one is its random initial set."""
-    project, last = plan.project, rounds_of(project=plan.project).first()
-    is_first = last is None and latest_reward_model(project) is None
-    return acquisition_round_start(
-        project=project,
-        user=user,
-        strategy=RANDOM_STRATEGY if is_first else plan.strategy,
-        posterior=plan.posterior,
-        pair_rule=plan.pair_rule,
-        batch_size=plan.initial_size if is_first else plan.batch_size,
-        random_share=plan.random_share,
-        seed=last.number if last else 0,
-    )
+def plan_round_start(*, plan: AcquisitionPlan, user: User | None, **given: Any) -> AcquisitionRound:
+    """Queue the next round of a plan, but for what is given otherwise."""
+    values = plan_next_round(plan=plan) | given
+    return acquisition_round_start(project=plan.project, user=user, **values)
+
+
+def plan_next_round(*, plan: AcquisitionPlan) -> dict[str, Any]:
+    """The next round by the plan; the first one is its random initial set."""
+    last = rounds_of(project=plan.project).first()
+    is_first = last is None and latest_reward_model(plan.project) is None
+    return {
+        "strategy": RANDOM_STRATEGY if is_first else plan.strategy,
+        "posterior": plan.posterior,
+        "pair_rule": plan.pair_rule,
+        "batch_size": plan.initial_size if is_first else plan.batch_size,
+        "random_share": plan.random_share,
+        "seed": last.number if last else 0,
+    }
 
 
 def acquisition_plans_follow() -> dict[str, int]:

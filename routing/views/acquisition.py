@@ -21,7 +21,7 @@ from routing.choices import RANDOM_STRATEGY
 from routing.forms import PlanForm, RoundForm
 from routing.frontier import uncertainty_spec
 from routing.selectors import candidates_of, picks_of, rounds_of
-from routing.services.acquisition_plans import acquisition_plan_save, plan_of
+from routing.services.acquisition_plans import acquisition_plan_save, plan_next_round, plan_of
 from routing.services.rounds import acquisition_round_start
 from routing.views.jobs import job_partial
 
@@ -101,8 +101,8 @@ def _page(
     shown = next((row for row in done if str(row.number) == wanted), done[0] if done else None)
     compared = latest_streams(done)
     context = page_context(access, nav="acquisition") | {
-        "form": RoundForm(),
         "plan": (plan := plan_of(access.project)),
+        "form": RoundForm.of(plan_next_round(plan=plan)),
         "plan_form": PlanForm.of(plan),
         "rounds": rounds,
         "running": next((row for row in rounds if not row.is_finished), None),

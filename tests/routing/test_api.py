@@ -135,6 +135,24 @@ def test_round_is_queued_and_its_picks_are_read(small: Project, api: APIClient) 
     assert found["report"]["strategy"] == "random-v1"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("random-v1", 5, 0.4)),
+        ({"strategy": "bald-v1"}, ("bald-v1", 5, 0.4)),
+        ({"batch_size": 2, "random_share": 0.1}, ("random-v1", 2, 0.1)),
+    ],
+)
+def test_a_round_by_hand_follows_the_plan_where_nothing_else_is_said(
+    small: Project, api: APIClient, given: dict[str, Any], expected: tuple[str, int, float]
+) -> None:
+    plan = {"initial_size": 5, "batch_size": 3, "random_share": 0.4}
+    assert api.patch(url(small, "acquisition-plan"), plan).status_code == 200
+    started = api.post(url(small, "acquisition-rounds"), given).json()
+    found = (started["strategy"], started["batch_size"], started["random_share"])
+    assert found == expected
+
+
 def test_rounds_take_a_bounded_number_of_queries(
     small: Project, api: APIClient, django_assert_max_num_queries: Any
 ) -> None:
