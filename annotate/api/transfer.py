@@ -44,10 +44,7 @@ from annotate.selectors.filters import filters_of
 from annotate.services.data_jobs import data_job_cancel
 from annotate.services.export_jobs import export_job_create, export_job_delete
 from annotate.services.freeze_jobs import freeze_job_create
-from annotate.services.import_jobs import (
-    import_job_from_hub,
-    import_job_remap,
-)
+from annotate.services.import_jobs import import_job_from_hub, import_job_remap
 from annotate.services.version_diffs import version_diff
 
 
