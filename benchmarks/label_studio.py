@@ -5,20 +5,25 @@ and filled through its own API; Tandem runs as in ``next_item.py``. Each round a
 comparison and submits a verdict to both, so that whatever else the machine does falls on both. The
 same few lines ask both.
 
+In such rounds each finds the processor's caches full of the other's work. Stretches of rounds with
+one and then with the other show both as they are where they run alone.
+
 ``python benchmarks/label_studio.py /path/to/venv/bin/label-studio [--quick] [--sizes N …]``
 """
 
 import argparse
 import json
+import math
 import os
 import random
 import re
+import select
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -50,10 +55,14 @@ TOKEN_HEADER = {"Authorization": f"Token {TOKEN}"}
 CHUNK = 5_000
 MIGRATION_SECONDS = 300
 N_WARM = 5
+STRETCH = 20
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 CLOSES = re.compile(rb"(?i)\r\nconnection: *close")
 CONFIG = """<View><Text name="prompt" value="$prompt"/><Pairwise name="verdict" toName="a,b"/>
 <Text name="a" value="$a"/><Text name="b" value="$b"/></View>"""
+# The milliseconds of asking and of submitting.
+Times = tuple[float, float]
+Round = Callable[[], Times]
 RESULT = [
     {
         "from_name": "verdict",
@@ -135,7 +144,7 @@ class Caller:
         return json.loads(text), spent_ms
 
     def _exchange(self, message: bytes) -> tuple[bytes, bytes]:
-        if self._line is None:
+        if self._line is None or self._is_closed(self._line):
             self._line = socket.create_connection(("127.0.0.1", self._port), timeout=600)
             self._line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._line.sendall(message)
@@ -150,6 +159,11 @@ class Caller:
             self._line = None
         return head, text
 
+    @staticmethod
+    def _is_closed(line: socket.socket) -> bool:
+        """Whether the server gave up the connection after a pause; a browser then opens another."""
+        return bool(select.select([line], [], [], 0)[0])
+
     def _received(self, before: bytes) -> bytes:
         assert self._line is not None
         more = self._line.recv(2**20)
@@ -158,7 +172,7 @@ class Caller:
         return before + more
 
 
-def rival_round(caller: Caller, project: int) -> tuple[float, float]:
+def rival_round(caller: Caller, project: int) -> Times:
     """Ask for the next task and submit it; return both times in milliseconds."""
     # What its own page calls when somebody labels all tasks.
     task, next_ms = caller.post(f"/api/dm/actions?id=next_task&project={project}", {})
@@ -173,7 +187,7 @@ def own_caller(port: int, who: Visitor) -> Caller:
     return Caller(port, {"Cookie": cookie, "X-CSRFToken": who.csrf})
 
 
-def own_round(caller: Caller, site: Site, rng: random.Random) -> tuple[float, float]:
+def own_round(caller: Caller, site: Site, rng: random.Random) -> Times:
     """Ask Tandem for the next comparison and submit it; return both times in milliseconds."""
     task, next_ms = caller.post(site.path("next/"), ASK)
     lease = task["assignment"]["id"]
@@ -196,27 +210,46 @@ def measure(program: Path, n_comparisons: int, n_rounds: int) -> dict[str, Any]:
             rng, site, own = random.Random(0), Site(port, SLUG), own_caller(port, who)
             # What filling both left in the page cache would else be written during the rounds.
             os.sync()
-            rival_caller = Caller(int(client.base_url.port or 80), dict(TOKEN_HEADER))
-            rounds = [
-                (rival_round(rival_caller, rival), own_round(own, site, rng))
-                for _ in range(n_rounds + N_WARM)
-            ][N_WARM:]
-    times = {
-        f"{name}_{step}_ms": round(median(row[side][place] for row in rounds), 1)
-        for side, name in enumerate(("label_studio", "tandem"))
-        for place, step in enumerate(("next", "submit"))
-    }
-    ratios = {
-        f"{step}_ratio": round(times[f"label_studio_{step}_ms"] / times[f"tandem_{step}_ms"], 1)
-        for step in ("next", "submit")
-    }
+            rivals = Caller(int(client.base_url.port or 80), dict(TOKEN_HEADER))
+
+            def theirs() -> Times:
+                return rival_round(rivals, rival)
+
+            def ours() -> Times:
+                return own_round(own, site, rng)
+
+            _turns(theirs, ours, N_WARM)
+            turns = _turns(theirs, ours, n_rounds)
+            stretches = [_stretch(theirs, ours) for _ in range(math.ceil(n_rounds / STRETCH))]
     return {
         "n_comparisons": n_comparisons,
         "n_rounds": n_rounds,
-        **times,
-        **ratios,
+        **_ratios(turns),
+        "in_stretches": _ratios([times for stretch in stretches for times in stretch]),
         "label_studio_import_rows_per_s": round(rows_per_s),
     }
+
+
+def _turns(theirs: Round, ours: Round, n_rounds: int) -> list[tuple[Times, Times]]:
+    return [(theirs(), ours()) for _ in range(n_rounds)]
+
+
+def _stretch(theirs: Round, ours: Round) -> list[tuple[Times, Times]]:
+    first, then = [theirs() for _ in range(STRETCH)], [ours() for _ in range(STRETCH)]
+    return list(zip(first, then, strict=True))
+
+
+def _ratios(rounds: list[tuple[Times, Times]]) -> dict[str, float]:
+    """The median times of both, and how many times faster Tandem is."""
+    found: dict[str, float] = {}
+    for place, step in enumerate(("next", "submit")):
+        rival, own = (median(row[side][place] for row in rounds) for side in range(2))
+        found |= {
+            f"label_studio_{step}_ms": round(rival, 1),
+            f"tandem_{step}_ms": round(own, 2),
+            f"{step}_ratio": round(rival / own, 1),
+        }
+    return found
 
 
 def main() -> None:

@@ -50,9 +50,9 @@ class Standing:
 
 # The walk along the queue's index starts at the annotator's place, before which nothing was left
 # for them, and ends after OPEN_COUNTED_TO rows. What it passes over is asked row by row: joined,
-# every lease of the project would be read in the order of ids. Work that they hold has no open slot
-# any more, yet is theirs to do; known answers and repeats that they hold show in no figure, or
-# whoever watches it would know.
+# every lease of the project would be read in the order of ids; "+ 0" as in services/queue.py. Work
+# that they hold has no open slot any more, yet is theirs to do; known answers and repeats that they
+# hold show in no figure, or whoever watches it would know.
 _PROGRESS_SQL = f"""
 SELECT
     (SELECT count(*) FROM annotate_preference p
@@ -66,10 +66,10 @@ SELECT
               AND (- c.priority, c.id)
                   >= (COALESCE(q.rank, '-infinity'), COALESCE(q.comparison_id, 0))
               AND (SELECT true FROM annotate_assignment s
-                   WHERE s.comparison_id = c.id AND s.annotator_id = a.id AND s.replicate = 0
+                   WHERE s.comparison_id = c.id AND s.annotator_id + 0 = a.id AND s.replicate = 0
                      AND s.state IN ('submitted', 'skipped')) IS NULL
               AND (SELECT true FROM annotate_preference p
-                   WHERE p.comparison_id = c.id AND p.annotator_id = a.id AND p.replicate = 0
+                   WHERE p.comparison_id = c.id AND p.annotator_id + 0 = a.id AND p.replicate = 0
                      AND p.supersedes_id IS NULL) IS NULL
             ORDER BY - c.priority, c.id LIMIT {OPEN_COUNTED_TO}) AS theirs
         LIMIT {OPEN_COUNTED_TO}) AS waiting)

@@ -130,7 +130,7 @@ def acquisition_round_pick(row: AcquisitionRound) -> str:
         row.map = batch.map
         row.report = batch.report | {"seconds": round(time.monotonic() - started, 2)}
         _write(row, batch)
-    text = f"{row.picks.count():,} comparisons come next in the queue."
+    text = f"{row.picks.count():,} comparisons went to the head of the queue."
     return f"{text} {row.report.get('sentence', '')}".strip()
 
 
