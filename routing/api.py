@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from annotate.access import Access, get_annotator_of, get_owned_project_for
 from annotate.api.common import PagesByRow
+from annotate.api.fields import ChoiceField
 from annotate.models import Annotator
 from modeling.encoder_names import NAME_LENGTH, TFIDF
 from modeling.services.jobs import job_cancel
@@ -76,7 +77,7 @@ class BatchOptions(serializers.Serializer[Any]):
 class BatchInput(serializers.Serializer[Any]):
     """A policy under a budget."""
 
-    policy = serializers.ChoiceField(choices=list(POLICIES))
+    policy = ChoiceField(choices=list(POLICIES))
     budget_usd = serializers.DecimalField(max_digits=12, decimal_places=2, min_value=0)
     judge = serializers.CharField(
         required=False, max_length=120, help_text="Left out: the judge of the study."
@@ -94,9 +95,9 @@ class BatchInput(serializers.Serializer[Any]):
 class RoundInput(serializers.Serializer[Any]):
     """A new acquisition round; what is left out is as the project's plan has it."""
 
-    strategy = serializers.ChoiceField(choices=list(STRATEGIES), required=False)
-    posterior = serializers.ChoiceField(choices=list(ROUND_POSTERIORS), required=False)
-    pair_rule = serializers.ChoiceField(
+    strategy = ChoiceField(choices=list(STRATEGIES), required=False)
+    posterior = ChoiceField(choices=list(ROUND_POSTERIORS), required=False)
+    pair_rule = ChoiceField(
         choices=list(PAIR_RULES), required=False, allow_blank=True, help_text=PAIR_HELP
     )
     batch_size = serializers.IntegerField(required=False, min_value=1, max_value=MAX_BATCH)

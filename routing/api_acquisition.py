@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from modeling.encoder_names import LABELS, TFIDF
 from modeling.services.jobs import job_cancel
 from routing.access import get_acquisition_replay_for
@@ -41,9 +42,9 @@ class PlanRow(serializers.ModelSerializer[AcquisitionPlan]):
 class PlanInput(serializers.Serializer[Any]):
     """The settings to change; what is left out stays."""
 
-    strategy = serializers.ChoiceField(choices=list(STRATEGIES), required=False)
-    posterior = serializers.ChoiceField(choices=list(ROUND_POSTERIORS), required=False)
-    pair_rule = serializers.ChoiceField(
+    strategy = ChoiceField(choices=list(STRATEGIES), required=False)
+    posterior = ChoiceField(choices=list(ROUND_POSTERIORS), required=False)
+    pair_rule = ChoiceField(
         choices=list(PAIR_RULES), required=False, allow_blank=True, help_text=PAIR_HELP
     )
     batch_size = serializers.IntegerField(min_value=1, max_value=MAX_BATCH, required=False)
@@ -51,8 +52,8 @@ class PlanInput(serializers.Serializer[Any]):
     random_share = serializers.FloatField(min_value=0, max_value=1, required=False)
     is_automatic = serializers.BooleanField(required=False)
     start_at_share = serializers.FloatField(min_value=0.01, max_value=1, required=False)
-    labels = serializers.ChoiceField(choices=["human", "both"], required=False)
-    encoder = serializers.ChoiceField(choices=list(LABELS), required=False)
+    labels = ChoiceField(choices=["human", "both"], required=False)
+    encoder = ChoiceField(choices=list(LABELS), required=False)
 
 
 class AcquisitionReplayRow(serializers.ModelSerializer[AcquisitionReplay]):
@@ -75,16 +76,14 @@ class AcquisitionReplayRow(serializers.ModelSerializer[AcquisitionReplay]):
 class AcquisitionReplayInput(serializers.Serializer[Any]):
     """A new replay."""
 
-    strategies = serializers.ListField(
-        child=serializers.ChoiceField(choices=list(STRATEGIES)), min_length=1
-    )
+    strategies = serializers.ListField(child=ChoiceField(choices=list(STRATEGIES)), min_length=1)
     batch_size = serializers.IntegerField(default=20, min_value=1)
     initial = serializers.IntegerField(default=20, min_value=1)
     rounds = serializers.IntegerField(default=10, min_value=1)
     seeds = serializers.IntegerField(default=10, min_value=1)
-    encoder = serializers.ChoiceField(choices=list(LABELS), default=TFIDF)
+    encoder = ChoiceField(choices=list(LABELS), default=TFIDF)
     test_share = serializers.FloatField(default=0.35, min_value=0.05, max_value=0.8)
-    posterior = serializers.ChoiceField(choices=list(POSTERIORS), default="laplace")
+    posterior = ChoiceField(choices=list(POSTERIORS), default="laplace")
 
 
 class PlanView(APIView):

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.errors import ApplicationError
 from modeling.encoder_names import LABELS, TFIDF
 from routing.access import get_arm_for, get_replay_for
@@ -38,7 +39,7 @@ class ReplayInput(serializers.Serializer[Any]):
     policies = serializers.CharField(required=False, default="")
     budgets = serializers.CharField(required=False, default="")
     n_seeds = serializers.IntegerField(default=10, min_value=1, max_value=MAX_SEEDS)
-    encoder = serializers.ChoiceField(choices=list(LABELS), default=TFIDF)
+    encoder = ChoiceField(choices=list(LABELS), default=TFIDF)
 
 
 class PilotView(APIView):

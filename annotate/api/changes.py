@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from annotate.access import get_bulk_change_for, get_owned_project_for, get_saved_view_for
 from annotate.api.common import valid
 from annotate.api.comparisons import FilterInput
+from annotate.api.fields import ChoiceField
 from annotate.models import BulkChange, SavedView
 from annotate.selectors.explorer import Filters
 from annotate.selectors.saved_views import saved_views
@@ -26,7 +27,7 @@ MAX_IDS = 1000
 class ChangeInput(serializers.Serializer[Any]):
     """What to do with which comparisons: either those named, or all that pass the filters."""
 
-    action = serializers.ChoiceField(choices=BulkChange.Action.choices)
+    action = ChoiceField(choices=BulkChange.Action.choices)
     value = serializers.JSONField(
         required=False,
         allow_null=True,
@@ -53,7 +54,7 @@ class ChangeOutput(serializers.Serializer[Any]):
     """A change, and whether it was taken back."""
 
     id = serializers.UUIDField(source="public_id")
-    action = serializers.ChoiceField(choices=BulkChange.Action.choices)
+    action = ChoiceField(choices=BulkChange.Action.choices)
     value = serializers.JSONField(allow_null=True)
     n_comparisons = serializers.IntegerField()
     created_at = serializers.DateTimeField()

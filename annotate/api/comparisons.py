@@ -28,6 +28,7 @@ from annotate.api.data_rows import (
     preference_page_schema,
 )
 from annotate.api.errors import CONTENT_TYPE, problem
+from annotate.api.fields import ChoiceField
 from annotate.api.known_fields import KnownFields
 from annotate.errors import ApplicationError
 from annotate.models import Annotator, Comparison, Preference
@@ -57,8 +58,8 @@ class FilterInput(KnownFields):
     q = serializers.CharField(
         required=False, max_length=200, help_text="Words of id, prompt or responses."
     )
-    state = serializers.ChoiceField(choices=[state for state in STATES if state], required=False)
-    source = serializers.ChoiceField(  # type: ignore[assignment]  # the field, not DRF's own
+    state = ChoiceField(choices=[state for state in STATES if state], required=False)
+    source = ChoiceField(  # type: ignore[assignment]  # the field, not DRF's own
         choices=[source for source in SOURCES if source], required=False
     )
     model = serializers.CharField(
@@ -82,7 +83,7 @@ class FilterInput(KnownFields):
 class ComparisonListInput(FilterInput, PageInput):
     """Which comparisons, in which order."""
 
-    order = serializers.ChoiceField(choices=list(ORDERS), default="oldest")
+    order = ChoiceField(choices=list(ORDERS), default="oldest")
 
 
 class ComparisonsInput(serializers.Serializer[Any]):
@@ -247,9 +248,9 @@ class PreferenceFilterInput(serializers.Serializer[Any]):
 
     comparison = serializers.CharField(required=False, max_length=200)
     annotator = serializers.CharField(required=False, max_length=120)
-    kind = serializers.ChoiceField(choices=Annotator.Kind.choices, required=False)
-    verdict = serializers.ChoiceField(choices=Preference.Verdict.choices, required=False)
-    source = serializers.ChoiceField(  # type: ignore[assignment]  # the field, not DRF's own
+    kind = ChoiceField(choices=Annotator.Kind.choices, required=False)
+    verdict = ChoiceField(choices=Preference.Verdict.choices, required=False)
+    source = ChoiceField(  # type: ignore[assignment]  # the field, not DRF's own
         choices=Preference.Source.choices, required=False
     )
     since = serializers.DateTimeField(required=False)
@@ -295,7 +296,7 @@ class AnnotatorOutput(serializers.Serializer[Any]):
 
     id = serializers.IntegerField(source="pk")
     name = serializers.CharField()
-    kind = serializers.ChoiceField(choices=Annotator.Kind.choices)
+    kind = ChoiceField(choices=Annotator.Kind.choices)
     is_simulated = serializers.BooleanField()
     is_active = serializers.BooleanField()
     skills = serializers.ListField(child=serializers.CharField())

@@ -19,6 +19,7 @@ from annotate.access import (
     get_import_job_for,
     get_owned_project_for,
 )
+from annotate.api.fields import ChoiceField
 from annotate.formats.containers import CONTAINERS
 from annotate.formats.registry import AUTO, IMPORT_FORMATS, MAPPED
 from annotate.models import ImportJob, JobState, LabelRule
@@ -45,27 +46,27 @@ LISTED = 100
 class ExportInput(serializers.Serializer[Any]):
     """What to export and how."""
 
-    format = serializers.ChoiceField(choices=list(EXPORT_FORMATS), default="trl-preference")
+    format = ChoiceField(choices=list(EXPORT_FORMATS), default="trl-preference")
     version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
-    label_rule = serializers.ChoiceField(choices=LabelRule.choices, required=False)
+    label_rule = ChoiceField(choices=LabelRule.choices, required=False)
     columns = serializers.CharField(
         required=False, default="", help_text="More columns, separated by commas."
     )
-    style = serializers.ChoiceField(  # type: ignore[assignment]  # the field, not DRF's own
+    style = ChoiceField(  # type: ignore[assignment]  # the field, not DRF's own
         choices=STYLES, default=AUTO_STYLE
     )
-    container = serializers.ChoiceField(
+    container = ChoiceField(
         choices=list(CONTAINERS), required=False, help_text="The kind of file; default: the usual."
     )
-    prompt = serializers.ChoiceField(choices=PROMPTS, default=PROMPTS[0])
-    pairing = serializers.ChoiceField(choices=PAIRINGS, default=ALL)
+    prompt = ChoiceField(choices=PROMPTS, default=PROMPTS[0])
+    pairing = ChoiceField(choices=PAIRINGS, default=ALL)
 
 
 class ImportInput(serializers.Serializer[Any]):
     """A file to import."""
 
     file = serializers.FileField(allow_empty_file=True)
-    format = serializers.ChoiceField(choices=[AUTO, *IMPORT_FORMATS, MAPPED], default=AUTO)
+    format = ChoiceField(choices=[AUTO, *IMPORT_FORMATS, MAPPED], default=AUTO)
     mapping = serializers.JSONField(
         required=False, help_text="Which column holds what, for files of no known format."
     )
@@ -85,7 +86,7 @@ class ImportOutput(serializers.Serializer[Any]):
     """Where an import stands."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     file_name = serializers.CharField()
     format = serializers.CharField()
     dry_run = serializers.BooleanField()
@@ -105,9 +106,7 @@ class ImportOutput(serializers.Serializer[Any]):
 class VersionInput(serializers.Serializer[Any]):
     """How votes become labels."""
 
-    label_rule = serializers.ChoiceField(
-        choices=LabelRule.choices, default=LabelRule.HUMAN_MAJORITY.value
-    )
+    label_rule = ChoiceField(choices=LabelRule.choices, default=LabelRule.HUMAN_MAJORITY.value)
 
 
 class VersionOutput(serializers.Serializer[Any]):

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from annotate.api.common import page_schema
+from annotate.api.fields import ChoiceField
 from annotate.models import Annotator, Preference
 
 
@@ -51,9 +52,9 @@ class PreferenceRow(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     comparison = serializers.CharField()
     annotator = serializers.CharField()
-    kind = serializers.ChoiceField(choices=Annotator.Kind.choices)
+    kind = ChoiceField(choices=Annotator.Kind.choices)
     is_simulated = serializers.BooleanField()
-    verdict = serializers.ChoiceField(choices=Preference.Verdict.choices)
+    verdict = ChoiceField(choices=Preference.Verdict.choices)
     ranking = serializers.ListField(child=serializers.IntegerField(), allow_null=True)
     strength = serializers.FloatField(allow_null=True)
     rationale = serializers.CharField()
@@ -62,7 +63,7 @@ class PreferenceRow(serializers.Serializer[Any]):
     active_ms = serializers.IntegerField(allow_null=True)
     replicate = serializers.IntegerField()
     supersedes = serializers.IntegerField(allow_null=True)
-    source = serializers.ChoiceField(  # type: ignore[assignment]  # the field, not DRF's own
+    source = ChoiceField(  # type: ignore[assignment]  # the field, not DRF's own
         choices=Preference.Source.choices
     )
     protocol_version = serializers.IntegerField()

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from annotate.api.fields import ChoiceField
 from annotate.models import Preference
 
 
@@ -30,7 +31,7 @@ class SubmitInput(serializers.Serializer[Any]):
     """A verdict in the order in which the responses were shown."""
 
     idempotency_key = serializers.UUIDField()
-    verdict = serializers.ChoiceField(choices=Preference.Verdict.choices)
+    verdict = ChoiceField(choices=Preference.Verdict.choices)
     strength = serializers.IntegerField(default=0, min_value=-10, max_value=10)
     ranking = serializers.ListField(
         child=serializers.IntegerField(min_value=0, max_value=25), required=False, max_length=26

@@ -40,7 +40,7 @@ PROBLEM_SCHEMA: Schema = {
             "title": "Bad request",
             "status": 400,
             "detail": "Some fields need another value.",
-            "errors": {"scope": ['"all" is not a valid choice.']},
+            "errors": {"scope": ["“all” is none of the choices: read, label, data, run, write."]},
         }
     ],
 }

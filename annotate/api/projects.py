@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 from annotate import loop
 from annotate.access import get_project_for, list_memberships_for
 from annotate.api.common import valid
+from annotate.api.fields import ChoiceField
 from annotate.models import ApiToken, Membership
 from annotate.services.projects import project_create
 
@@ -23,7 +24,7 @@ class ProjectOutput(serializers.Serializer[Any]):
     slug = serializers.CharField()
     name = serializers.CharField()
     description = serializers.CharField()
-    role = serializers.ChoiceField(choices=Membership.Role.choices)
+    role = ChoiceField(choices=Membership.Role.choices)
 
 
 class StageOutput(serializers.Serializer[Any]):

@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from annotate.api.fields import ChoiceField
 from annotate.models import (
     Annotator,
     Flag,
@@ -61,7 +62,7 @@ class AlarmOutput(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     annotator = serializers.IntegerField()
     name = serializers.CharField()
-    kind = serializers.ChoiceField(choices=QualityAlarm.Kind.choices)
+    kind = ChoiceField(choices=QualityAlarm.Kind.choices)
     message = serializers.CharField()
     data = serializers.DictField()  # type: ignore[assignment]  # the field, not DRF's own
     has_paused = serializers.BooleanField()
@@ -77,6 +78,8 @@ class CheckOutput(serializers.Serializer[Any]):
 class PolicySerializer(serializers.ModelSerializer[QualityPolicy]):
     """How the project watches over its labels."""
 
+    serializer_choice_field = ChoiceField
+
     class Meta:
         model = QualityPolicy
         exclude = ["id", "project"]
@@ -91,7 +94,7 @@ class GoldChangeInput(serializers.Serializer[Any]):
         max_length=50,
         help_text="A, B, tie, both bad, cannot judge, or an order such as A > B = C.",
     )
-    use = serializers.ChoiceField(choices=Gold.Use.choices, required=False)
+    use = ChoiceField(choices=Gold.Use.choices, required=False)
     explanation = serializers.CharField(required=False, allow_blank=True, max_length=2_000)
     is_active = serializers.BooleanField(required=False)
 
@@ -103,7 +106,7 @@ class GoldInput(serializers.Serializer[Any]):
     accepted = serializers.ListField(
         child=serializers.CharField(max_length=200), min_length=1, max_length=50
     )
-    use = serializers.ChoiceField(choices=Gold.Use.choices, default=Gold.Use.WORK.value)
+    use = ChoiceField(choices=Gold.Use.choices, default=Gold.Use.WORK.value)
     explanation = serializers.CharField(default="", allow_blank=True, max_length=2_000)
 
 
@@ -161,7 +164,7 @@ class ReviewInput(serializers.Serializer[Any]):
     """A reviewer's verdict, in the order in which the responses are shown."""
 
     idempotency_key = serializers.UUIDField()
-    verdict = serializers.ChoiceField(choices=Preference.Verdict.choices)
+    verdict = ChoiceField(choices=Preference.Verdict.choices)
     strength = serializers.IntegerField(default=0, min_value=-10, max_value=10)
     ranking = serializers.ListField(
         child=serializers.IntegerField(min_value=0, max_value=25), required=False, max_length=26

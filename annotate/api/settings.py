@@ -19,6 +19,7 @@ from annotate.api.common import (
     tagged,
     valid,
 )
+from annotate.api.fields import ChoiceField
 from annotate.models import AuditEvent, Guideline, Membership, Project, Protocol
 from annotate.protocol_forms import ASKS, MAX_ASPECTS, MAX_CHOICES, ProtocolForm
 from annotate.selectors.projects import spend
@@ -56,7 +57,7 @@ class AspectRow(serializers.Serializer[Any]):
 
     key = serializers.CharField(required=False, default="", allow_blank=True, max_length=40)
     name = serializers.CharField(max_length=60)
-    ask = serializers.ChoiceField(choices=ASKS, default="strength")
+    ask = ChoiceField(choices=ASKS, default="strength")
     reasons = serializers.ListField(
         child=serializers.CharField(max_length=40), default=list, max_length=MAX_CHOICES
     )
@@ -101,14 +102,14 @@ class GuidelineRow(serializers.ModelSerializer[Guideline]):
 class MemberInput(serializers.Serializer[Any]):
     """Somebody's role."""
 
-    role = serializers.ChoiceField(choices=Membership.Role.choices)
+    role = ChoiceField(choices=Membership.Role.choices)
 
 
 class MemberOutput(serializers.Serializer[Any]):
     """A member of the project."""
 
     username = serializers.CharField(source="user.username")
-    role = serializers.ChoiceField(choices=Membership.Role.choices)
+    role = ChoiceField(choices=Membership.Role.choices)
     created_at = serializers.DateTimeField()
 
 

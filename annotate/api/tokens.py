@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from annotate.access import get_api_token_for, get_project_for
 from annotate.api.common import valid
+from annotate.api.fields import ChoiceField
 from annotate.errors import ApplicationError
 from annotate.models import ApiToken
 from annotate.services.tokens import (
@@ -28,7 +29,7 @@ class TokenInput(serializers.Serializer[Any]):
     """A new token."""
 
     name = serializers.CharField(max_length=80)
-    scope = serializers.ChoiceField(choices=ApiToken.Scope.choices, default=ApiToken.Scope.READ)
+    scope = ChoiceField(choices=ApiToken.Scope.choices, default=ApiToken.Scope.READ)
     expires_at = serializers.DateTimeField(
         required=False, allow_null=True, default=None, help_text="Left out: until it is revoked."
     )
@@ -54,7 +55,7 @@ class TokenOutput(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="pk")
     name = serializers.CharField()
     prefix = serializers.CharField()
-    scope = serializers.ChoiceField(choices=ApiToken.Scope.choices)
+    scope = ChoiceField(choices=ApiToken.Scope.choices)
     project = serializers.CharField(source="project.slug", allow_null=True, default=None)
     rate_per_minute = serializers.IntegerField(allow_null=True)
     replaces = serializers.IntegerField(source="replaces_id", allow_null=True)

@@ -34,6 +34,7 @@ from annotate.api.data import (
     VersionOutput,
     import_accepted,
 )
+from annotate.api.fields import ChoiceField
 from annotate.api.known_fields import KnownFields
 from annotate.errors import ConflictError
 from annotate.formats.preview import file_preview
@@ -75,7 +76,7 @@ class JobOutput(serializers.Serializer[Any]):
     """Where a job stands."""
 
     id = serializers.UUIDField(source="public_id")
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     options = serializers.DictField()
     n_done = serializers.IntegerField()
     n_total = serializers.IntegerField()
@@ -107,7 +108,7 @@ class MappingInput(serializers.Serializer[Any]):
     """Which column holds what, or another format, for a file that is kept."""
 
     mapping = serializers.DictField(default=dict)
-    format = serializers.ChoiceField(choices=[AUTO, *IMPORT_FORMATS, MAPPED], default=MAPPED)
+    format = ChoiceField(choices=[AUTO, *IMPORT_FORMATS, MAPPED], default=MAPPED)
 
 
 class HubInput(serializers.Serializer[Any]):
@@ -118,7 +119,7 @@ class HubInput(serializers.Serializer[Any]):
     )
     config = serializers.CharField(default="", allow_blank=True, max_length=100)
     split = serializers.CharField(default="", allow_blank=True, max_length=100)
-    format = serializers.ChoiceField(choices=[AUTO, *IMPORT_FORMATS, MAPPED], default=AUTO)
+    format = ChoiceField(choices=[AUTO, *IMPORT_FORMATS, MAPPED], default=AUTO)
 
 
 class ColumnOutput(serializers.Serializer[Any]):

@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from annotate.access import get_delivery_for, get_owned_project_for, get_webhook_for
 from annotate.api.common import CursorPageParameters, PagesByRow, page_schema, valid
+from annotate.api.fields import ChoiceField
 from annotate.errors import ApplicationError
 from annotate.models import Webhook, WebhookDelivery
 from annotate.services.event_sources import event_types
@@ -85,7 +86,7 @@ class DeliveryOutput(serializers.Serializer[Any]):
     event = serializers.CharField()
     event_id = serializers.UUIDField()
     payload = serializers.DictField()
-    state = serializers.ChoiceField(choices=WebhookDelivery.State.choices)
+    state = ChoiceField(choices=WebhookDelivery.State.choices)
     n_attempts = serializers.IntegerField()
     due_at = serializers.DateTimeField()
     created_at = serializers.DateTimeField()

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.models import JobState
 from modeling.access import get_audit_run_for, get_filter_run_for
 from modeling.audit_selectors import audit_counts, chosen_findings, findings_shown
@@ -28,7 +29,7 @@ class AuditInput(serializers.Serializer[Any]):
     """How to audit labels."""
 
     encoder = serializers.CharField(default=TFIDF, max_length=NAME_LENGTH)
-    labels = serializers.ChoiceField(choices=list(LABELS), default="human")
+    labels = ChoiceField(choices=list(LABELS), default="human")
     seed = serializers.IntegerField(default=0, min_value=0, max_value=2**31 - 1)
 
 
@@ -36,7 +37,7 @@ class AuditOutput(serializers.Serializer[Any]):
     """Where an audit stands; ``counts`` says how many findings of each kind and how many open."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     progress = serializers.FloatField()
     message = serializers.CharField()
     encoder = serializers.CharField()
@@ -50,7 +51,7 @@ class AuditOutput(serializers.Serializer[Any]):
 class FindingQuery(serializers.Serializer[Any]):
     """Which findings to list."""
 
-    kind = serializers.ChoiceField(choices=AuditFinding.Finding.choices, default="wrong")
+    kind = ChoiceField(choices=AuditFinding.Finding.choices, default="wrong")
     limit = serializers.IntegerField(default=LISTED, min_value=1, max_value=MAX_FINDINGS)
     after_rank = serializers.IntegerField(default=-1, min_value=-1, max_value=2**31 - 1)
 
@@ -78,7 +79,7 @@ class DecideInput(serializers.Serializer[Any]):
     findings = serializers.ListField(
         child=serializers.IntegerField(min_value=1), min_length=1, max_length=MAX_FINDINGS
     )
-    decision = serializers.ChoiceField(choices=DECISIONS)
+    decision = ChoiceField(choices=DECISIONS)
 
 
 class DecideOutput(serializers.Serializer[Any]):
@@ -107,7 +108,7 @@ class FilterOutput(serializers.Serializer[Any]):
     """A set of filters; ``counts`` says how many comparisons each leaves out."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     message = serializers.CharField()
     rules = serializers.DictField()
     is_active = serializers.BooleanField()

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import Access, get_comparison_for, get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.errors import ApplicationError
 from modeling.access import (
     get_judge_for,
@@ -53,11 +54,11 @@ class JudgeSettings(serializers.Serializer[Any]):
         min_value=1, max_value=BIGGEST_ID, required=False, allow_null=True,
         help_text="Id of a prompt version; null for the standard prompt.",
     )  # fmt: skip
-    structured = serializers.ChoiceField(choices=Judge.Structured.choices, required=False)
+    structured = ChoiceField(choices=Judge.Structured.choices, required=False)
     n_samples = serializers.IntegerField(min_value=1, max_value=9, required=False)
     ask_logprobs = serializers.BooleanField(required=False)
-    conflict_policy = serializers.ChoiceField(choices=Judge.ConflictPolicy.choices, required=False)
-    ranking_by = serializers.ChoiceField(choices=Judge.RankingBy.choices, required=False)
+    conflict_policy = ChoiceField(choices=Judge.ConflictPolicy.choices, required=False)
+    ranking_by = ChoiceField(choices=Judge.RankingBy.choices, required=False)
     max_pairs = serializers.IntegerField(min_value=1, max_value=MAX_PAIRS, required=False)
     input_usd_per_million_tokens = serializers.DecimalField(**PRICE)  # type: ignore[arg-type]
     output_usd_per_million_tokens = serializers.DecimalField(**PRICE)  # type: ignore[arg-type]
@@ -67,7 +68,7 @@ class JudgeSettings(serializers.Serializer[Any]):
     tokens_per_minute = serializers.IntegerField(
         min_value=1, max_value=2**31 - 1, required=False, allow_null=True
     )
-    pii_profile = serializers.ChoiceField(choices=Judge.PiiProfile.choices, required=False)
+    pii_profile = ChoiceField(choices=Judge.PiiProfile.choices, required=False)
     pii_terms = serializers.ListField(
         child=serializers.CharField(max_length=MAX_TERM_CHARACTERS),
         max_length=MAX_TERMS,
@@ -82,7 +83,7 @@ class JudgeInput(JudgeSettings):
     """A new judge."""
 
     name = serializers.CharField(max_length=120)
-    provider = serializers.ChoiceField(
+    provider = ChoiceField(
         choices=[(key.value, key.label) for key in FIELDS], default=Judge.Provider.OPENAI
     )
 
@@ -92,7 +93,7 @@ class JudgeSettingsOutput(JudgeSettings):
 
     id = serializers.IntegerField()
     name = serializers.CharField()
-    provider = serializers.ChoiceField(choices=Judge.Provider.choices)
+    provider = ChoiceField(choices=Judge.Provider.choices)
 
 
 class EstimateOutput(serializers.Serializer[Any]):
@@ -109,7 +110,7 @@ class OutcomeOutput(serializers.Serializer[Any]):
     """What became of one comparison in a run."""
 
     comparison = serializers.IntegerField(source="comparison_id")
-    kind = serializers.ChoiceField(choices=JudgeOutcome.Kind.choices)
+    kind = ChoiceField(choices=JudgeOutcome.Kind.choices)
     detail = serializers.CharField()
     is_conflict = serializers.BooleanField()
     is_to_people = serializers.BooleanField()
@@ -121,8 +122,8 @@ class PromptInput(serializers.Serializer[Any]):
     """A prompt; the same name again makes its next version."""
 
     name = serializers.CharField(max_length=80)
-    kind = serializers.ChoiceField(choices=JudgePrompt.Kind.choices, required=False)
-    reply_order = serializers.ChoiceField(choices=JudgePrompt.ReplyOrder.choices, required=False)
+    kind = ChoiceField(choices=JudgePrompt.Kind.choices, required=False)
+    reply_order = ChoiceField(choices=JudgePrompt.ReplyOrder.choices, required=False)
     instructions = serializers.CharField(max_length=8_000)
     criterion = serializers.CharField(max_length=300, required=False, allow_blank=True)
     principles = serializers.ListField(
@@ -136,8 +137,8 @@ class PromptOutput(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     version = serializers.IntegerField()
-    kind = serializers.ChoiceField(choices=JudgePrompt.Kind.choices)
-    reply_order = serializers.ChoiceField(choices=JudgePrompt.ReplyOrder.choices)
+    kind = ChoiceField(choices=JudgePrompt.Kind.choices)
+    reply_order = ChoiceField(choices=JudgePrompt.ReplyOrder.choices)
     instructions = serializers.CharField()
     criterion = serializers.CharField()
     principles = serializers.ListField(child=serializers.CharField())

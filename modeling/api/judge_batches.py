@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from modeling.access import get_judge_batch_for, get_judge_for
 from modeling.models import JudgeBatch
 from modeling.services.judge_batches import (
@@ -45,7 +46,7 @@ class BatchOutput(serializers.Serializer[Any]):
 
     id = serializers.UUIDField(source="public_id")
     judge = serializers.IntegerField(source="judge_id")
-    stage = serializers.ChoiceField(choices=JudgeBatch.Stage.choices)
+    stage = ChoiceField(choices=JudgeBatch.Stage.choices)
     message = serializers.CharField()
     n_requests = serializers.IntegerField()
     n_replies = serializers.IntegerField()

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.models import Project
 from modeling.access import get_judge_alarm_for, get_judge_for
 from modeling.api.judges import FigureOutput
@@ -77,7 +78,7 @@ class PanelInput(serializers.Serializer[Any]):
         min_length=MIN_MEMBERS,
         max_length=MAX_MEMBERS,
     )
-    method = serializers.ChoiceField(JudgePanel.Method.choices, default=JudgePanel.Method.AUTO)
+    method = ChoiceField(JudgePanel.Method.choices, default=JudgePanel.Method.AUTO)
 
 
 class PanelMemberOutput(serializers.Serializer[Any]):

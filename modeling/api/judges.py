@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.models import JobState
 from modeling.access import get_judge_for, get_judge_run_for
 from modeling.models import Judge, JudgeRun
@@ -36,7 +37,7 @@ class JudgeOutput(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     name = serializers.CharField()
-    provider = serializers.ChoiceField(choices=Judge.Provider.choices)
+    provider = ChoiceField(choices=Judge.Provider.choices)
     model_name = serializers.CharField()
     n_labels = serializers.IntegerField()
     cost_usd = serializers.DecimalField(max_digits=14, decimal_places=6)
@@ -74,7 +75,7 @@ class JudgeRunOutput(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     judge = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     progress = serializers.FloatField()
     message = serializers.CharField()
     n_comparisons = serializers.IntegerField()

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.models import ApiToken, JobState
 from modeling.access import get_outside_test_for, get_reward_model_for
 from modeling.models import OutsideTest
@@ -31,7 +32,7 @@ class OutsideTestOutput(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     reward_model = serializers.IntegerField()
     project = serializers.CharField()
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     progress = serializers.FloatField()
     message = serializers.CharField()
     metrics = serializers.DictField()

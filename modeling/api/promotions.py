@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.models import JobState
 from modeling.access import get_gate_run_for, get_reward_model_for
 from modeling.api.scoring import ScoreRunOutput, score_row
@@ -26,7 +27,7 @@ class GateRunOutput(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     reward_model = serializers.IntegerField()
     against = serializers.IntegerField(allow_null=True)
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     progress = serializers.FloatField()
     message = serializers.CharField()
     has_passed = serializers.BooleanField(allow_null=True)
@@ -38,7 +39,7 @@ class GateRunOutput(serializers.Serializer[Any]):
 class PromotionOutput(serializers.Serializer[Any]):
     """A step in which model is current; null is none."""
 
-    kind = serializers.ChoiceField(choices=Promotion.Kind.choices)
+    kind = ChoiceField(choices=Promotion.Kind.choices)
     reward_model = serializers.IntegerField(allow_null=True)
     by = serializers.CharField()
     created_at = serializers.DateTimeField()

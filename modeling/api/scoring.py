@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import Access, get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.errors import NotReady
 from annotate.models import JobState
 from modeling.access import get_reward_model_for, get_score_run_for
@@ -53,7 +54,7 @@ class ScoreRunOutput(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     reward_model = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     progress = serializers.FloatField()
     message = serializers.CharField()
     rewards = serializers.ListField(child=serializers.DictField())

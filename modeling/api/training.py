@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import get_owned_project_for
+from annotate.api.fields import ChoiceField
 from annotate.models import JobState
 from modeling.access import get_reward_model_for, get_training_run_for
 from modeling.artifact_list import artifact_names, artifact_open
@@ -36,8 +37,8 @@ class TrainingRunInput(serializers.Serializer[Any]):
         max_length=NAME_LENGTH,
         help_text="tfidf, minilm, or transformers:FOLDER[:mean|last[:LAYER]].",
     )
-    labels = serializers.ChoiceField(choices=list(LABELS), default="human")
-    likelihood = serializers.ChoiceField(choices=list(LIKELIHOODS), default=DEFAULT_LIKELIHOOD)
+    labels = ChoiceField(choices=list(LABELS), default="human")
+    likelihood = ChoiceField(choices=list(LIKELIHOODS), default=DEFAULT_LIKELIHOOD)
     seed = serializers.IntegerField(default=0, min_value=0, max_value=2**31 - 1)
 
 
@@ -45,7 +46,7 @@ class FineTuningInput(serializers.Serializer[Any]):
     """How to fine-tune a sequence classifier with LoRA."""
 
     base = serializers.CharField(max_length=NAME_LENGTH, help_text="A folder under MODELS_DIR.")
-    labels = serializers.ChoiceField(choices=list(LABELS), default="human")
+    labels = ChoiceField(choices=list(LABELS), default="human")
     seed = serializers.IntegerField(default=0, min_value=0, max_value=2**31 - 1)
     epochs = serializers.FloatField(default=1.0)
     learning_rate = serializers.FloatField(default=1e-4)
@@ -64,7 +65,7 @@ class TrainingRunOutput(serializers.Serializer[Any]):
     """Where a training run stands; ``curve`` grows while it runs."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(choices=JobState.choices)
+    state = ChoiceField(choices=JobState.choices)
     progress = serializers.FloatField()
     message = serializers.CharField()
     parameters = serializers.DictField()
@@ -81,7 +82,7 @@ class RewardModelOutput(serializers.Serializer[Any]):
     """A reward model; its metrics are on held-out human labels."""
 
     number = serializers.IntegerField()
-    kind = serializers.ChoiceField(choices=RewardModel.Kind.choices)
+    kind = ChoiceField(choices=RewardModel.Kind.choices)
     encoder = serializers.CharField()
     is_current = serializers.BooleanField()
     dataset_version = serializers.IntegerField()
