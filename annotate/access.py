@@ -296,6 +296,11 @@ def get_annotator_of(access: Access, pk: int) -> Annotator:
     return _found(Annotator.objects.all(), pk=pk, project=access.project)
 
 
+def get_member_of(access: Access, pk: int) -> Membership:
+    """Return any membership of a project that the member owns."""
+    return _found(Membership.objects.select_related("user"), pk=pk, project=access.project)
+
+
 def get_gold_for(access: Access, pk: int) -> Gold:
     """Return a known answer of a project that the member owns."""
     rows = Gold.objects.select_related("comparison__project", "comparison__prompt")

@@ -113,6 +113,7 @@ project_urls: list[URLPattern | URLResolver] = [
     path("settings/guideline/", settings.guideline_save, name="guideline-save"),
     path("settings/money/", settings.money_save, name="money-save"),
     path("settings/members/", settings.member_save, name="member-save"),
+    path("settings/members/<int:pk>/remove/", settings.member_end, name="member-end"),
     path("settings/tokens/", settings.token_create, name="token-create"),
     path("settings/tokens/<int:pk>/rotate/", settings.token_rotate, name="token-rotate"),
     path("settings/tokens/<int:pk>/revoke/", settings.token_revoke, name="token-revoke"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, NotRequired, TypedDict, Unpack
 
 from django.contrib.auth.models import User
@@ -11,8 +12,12 @@ from django.db.models import Model
 
 from annotate.access import annotator_row
 from annotate.errors import ApplicationError
-from annotate.models import Comparison, Guideline, Membership, Project, Protocol
-from annotate.services.assignments import comparisons_lock, comparisons_recount
+from annotate.models import Annotator, Comparison, Guideline, Membership, Project, Protocol
+from annotate.services.assignments import (
+    annotator_leases_return,
+    comparisons_lock,
+    comparisons_recount,
+)
 from annotate.services.audit import audit_write
 
 # These words are addresses of their own below /projects/.
@@ -223,7 +228,7 @@ def member_add(*, project: Project, actor: User | None, username: str, role: str
 
 @transaction.atomic
 def member_remove(*, project: Project, actor: User | None, username: str) -> None:
-    """Take somebody out of a project; their labels stay.
+    """Take somebody out of a project and what they hold back into the queue; their labels stay.
 
     Raises
     ------
@@ -237,4 +242,6 @@ def member_remove(*, project: Project, actor: User | None, username: str) -> Non
     count, _ = project.memberships.filter(user__username=username).delete()
     if not count:
         raise ApplicationError(f"{username!r} does not belong to this project.", field="username")
+    for annotator in Annotator.objects.filter(project=project, user__username=username):
+        transaction.on_commit(partial(annotator_leases_return, annotator=annotator))
     audit_write(project=project, actor=actor, action="member.remove", target=username)

@@ -11,15 +11,16 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from annotate.access import Access, get_api_token_for, get_owned_project_for
+from annotate.access import Access, get_api_token_for, get_member_of, get_owned_project_for
 from annotate.errors import ApplicationError
 from annotate.forms import GuidelineForm, MemberForm, MoneyForm, TokenForm
-from annotate.models import ApiToken, Protocol
+from annotate.models import ApiToken, Membership, Protocol
 from annotate.protocol_forms import ProtocolForm
 from annotate.selectors.protocols import protocol_shape
 from annotate.services.projects import (
     guideline_change,
     member_add,
+    member_remove,
     project_money_change,
     protocol_change,
 )
@@ -32,6 +33,8 @@ def _page(
 ) -> HttpResponse:
     project = access.project
     guideline = project.guidelines.order_by("-version").first()
+    members = project.memberships.select_related("user").order_by("role", "user__username")
+    owners = [member.pk for member in members if member.role == Membership.Role.OWNER]
     context = page_context(access, nav="settings") | {
         "protocol": project.protocol,
         "protocol_form": ProtocolForm(instance=project.protocol),
@@ -39,7 +42,8 @@ def _page(
         "guideline_form": GuidelineForm(initial={"body": guideline.body if guideline else ""}),
         "money_form": MoneyForm(instance=project),
         "member_form": MemberForm(),
-        "members": project.memberships.select_related("user").order_by("role", "user__username"),
+        "members": members,
+        "only_owner": owners[0] if len(owners) == 1 else None,
         "token_form": TokenForm(),
         "tokens": access.user.api_tokens.filter(revoked_at__isnull=True).select_related("project"),
         "now": timezone.now(),
@@ -136,6 +140,24 @@ def member_save(request: HttpRequest, slug: str) -> HttpResponse:
     except ApplicationError as error:
         return _refused(request, access, "member_form", form, error)
     messages.success(request, f"{member.user} is now {member.get_role_display().lower()} here.")
+    return redirect("annotate:settings", slug)
+
+
+@require_POST
+@login_required
+def member_end(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Take somebody out of the project."""
+    access = get_owned_project_for(request.user, slug)
+    member = get_member_of(access, pk)
+    username = member.user.get_username()
+    try:
+        member_remove(project=access.project, actor=access.user, username=username)
+    except ApplicationError as error:
+        messages.error(request, error.message)
+        return redirect("annotate:settings", slug)
+    messages.success(request, f"{username} is out of {access.project.name}. Their labels stay.")
+    if member.user == access.user:
+        return redirect("annotate:project-list")
     return redirect("annotate:settings", slug)
 
 
