@@ -35,8 +35,8 @@ def test_without_a_reward_model_a_round_is_random_and_says_so(small: Project) ->
     row = run_round(small)
     assert row.report["strategy"] == "random-v1"
     assert row.message == (
-        "5 comparisons went to the head of the queue. There is no reward model yet, so this round is "
-        "random. Train one, and the next round can tell what is worth a label."
+        "5 comparisons went to the head of the queue. There is no reward model yet, so this round "
+        "is random. Train one, and the next round can tell what is worth a label."
     )
 
 
