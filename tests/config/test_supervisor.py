@@ -97,9 +97,7 @@ def test_a_second_signal_ends_a_child_that_refuses_to_stop() -> None:
     assert not alive(pid)
 
 
-@pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="Only Linux can tie a child to its parent's life."
-)
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux ties a child to its parent.")
 def test_a_child_dies_with_a_supervisor_that_is_killed() -> None:
     process = supervise(SLEEP)
     pid = child_pid(process)
